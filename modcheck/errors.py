@@ -1,0 +1,30 @@
+"""What modcheck raises: bad input, always with the name of the file or option that it is about."""
+
+from __future__ import annotations
+
+import os
+
+
+class ModcheckError(Exception):
+    """Input that cannot be used; `str()` is one line, `subject: reason`.
+
+    :ivar subject: the file (with `:LINE` where one line is meant) or the option
+    :ivar reason: what is wrong with it
+    """
+
+    def __init__(self, subject: str | os.PathLike[str], reason: str) -> None:
+        self.subject = os.fspath(subject)
+        self.reason = reason
+        super().__init__(f"{self.subject}: {reason}")
+
+
+class UnreadableError(ModcheckError):
+    """A file that cannot be opened, read or decompressed."""
+
+
+class TargetError(ModcheckError):
+    """A description of a kernel that is broken, or that describes nothing."""
+
+
+class NotAModuleError(ModcheckError):
+    """A path named as a module that is none, and cannot be handed to a kernel at all (a folder without modules, say)."""

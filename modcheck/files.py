@@ -1,0 +1,95 @@
+"""Files as bytes: reading, and undoing gzip, xz and zstd, which are told by their magic numbers and not by file names.
+
+Both readers (`module/`, `target/`) begin here. What a file may grow to is bounded, so that a decompression bomb costs at
+most `LIMIT` bytes of memory.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from .errors import UnreadableError
+
+#: most bytes that a file may have once decompressed: twice the largest uncompressed kernel module or image known
+LIMIT = 512 << 20
+
+_GZIP, _XZ, _ZSTD = b"\x1f\x8b", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of the file `path` as they lie there.
+
+    :raises UnreadableError: no such file, no permission, a folder, or larger than `LIMIT`
+    """
+    try:
+        size = os.stat(path).st_size
+        if size > LIMIT:
+            raise UnreadableError(path, f"{size} bytes: more than modcheck reads ({LIMIT >> 20} MiB)")
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise UnreadableError(path, (error.strerror or str(error)).lower()) from None
+
+
+def compression(data: bytes) -> str | None:
+    """`gz`, `xz` or `zst`, as the first bytes of `data` say; None for a plain file."""
+    for magic, name in ((_GZIP, "gz"), (_XZ, "xz"), (_ZSTD, "zst")):
+        if data.startswith(magic):
+            return name
+    return None
+
+
+def decompress(data: bytes, path: str | os.PathLike[str]) -> bytes:
+    """`data` decompressed, or as it is when it is not compressed. `path` is named in errors.
+
+    :raises UnreadableError: a damaged or cut stream, or more than `LIMIT` bytes
+    """
+    kind = compression(data)
+    if kind is None:
+        return data
+    try:
+        plain = _decode(kind, data)
+    except Exception as error:  # each codec has errors of its own, and all mean the same here
+        raise UnreadableError(path, f"broken .{kind} file: {str(error).rstrip('.').lower()}") from None
+    if len(plain) > LIMIT:
+        raise UnreadableError(path, f"more than {LIMIT >> 20} MiB once decompressed")
+    return plain
+
+
+def read_plain(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of the file `path`, decompressed if need be.
+
+    :raises UnreadableError: as `read_bytes` and `decompress` do
+    """
+    return decompress(read_bytes(path), path)
+
+
+def _decoder(kind: str) -> Any:
+    """A fresh incremental decoder; the three libraries' have the same methods. Imported when one is needed."""
+    if kind == "gz":
+        import zlib
+
+        return zlib.decompressobj(31)
+    if kind == "xz":
+        import lzma
+
+        return lzma.LZMADecompressor(lzma.FORMAT_XZ)
+    if sys.version_info >= (3, 14):
+        from compression.zstd import ZstdDecompressor
+    else:
+        from backports.zstd import ZstdDecompressor
+    return ZstdDecompressor()
+
+
+def _decode(kind: str, data: bytes) -> bytes:
+    """All of `data`'s streams, one after the other, up to one byte over `LIMIT`."""
+    plain = b""
+    while compression(data) == kind and len(plain) <= LIMIT:
+        decoder = _decoder(kind)
+        plain += decoder.decompress(data, LIMIT + 1 - len(plain))
+        if not decoder.eof and len(plain) <= LIMIT:
+            raise EOFError("the stream ends too early")
+        data = decoder.unused_data
+    return plain

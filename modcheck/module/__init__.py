@@ -1,0 +1,90 @@
+"""Reading a `.ko`: bytes in, `Module` out. What the file declares, and nothing of kernels or verdicts."""
+
+from __future__ import annotations
+
+import os
+
+from ..arch import arch_of_machine
+from ..errors import UnreadableError
+from ..files import compression, decompress, read_bytes
+from .elf import Image, machine_name
+from .facts import SHF_ALLOC, SHT_NOBITS, Elf, Export, Header, Module, Section, Signature, Symbol
+from .signature import read_signature
+from .tables import read_exports, read_modinfo, read_module_name, read_versions, read_versions_ext
+
+__all__ = [
+    "Elf",
+    "Export",
+    "Header",
+    "Module",
+    "Section",
+    "Signature",
+    "Symbol",
+    "parse_module",
+    "read_module",
+]
+
+
+def read_module(path: str | os.PathLike[str]) -> Module:
+    """Read one `.ko`, `.ko.gz`, `.ko.xz` or `.ko.zst`.
+
+    A file that is no module (empty, no ELF file, a broken archive, a shared library) is returned all the same, with
+    `Module.error` set: a kernel has an answer to it.
+
+    :raises UnreadableError: the file cannot be opened or read
+    """
+    raw = read_bytes(path)
+    kind = compression(raw)
+    try:
+        data = decompress(raw, path)
+    except UnreadableError as error:
+        return parse_module(b"", os.fspath(path), kind, error.reason)
+    return parse_module(data, os.fspath(path), kind)
+
+
+def parse_module(data: bytes, path: str, kind: str | None = None, error: str | None = None) -> Module:
+    """The facts in the plain bytes `data` of a module; `path` and `kind` (its compression) are only recorded."""
+    image = Image(data)
+    this_module = image.find(".gnu.linkonce.this_module", SHF_ALLOC)
+    rows = image.symbol_rows()
+    strings = image.symbol_strings()
+    modinfo = read_modinfo(image)
+    name = read_module_name(image, this_module)
+    machine = image.header.e_machine if image.header else 0
+    return Module(
+        path=path,
+        error=error or _error(image),
+        compression=kind,
+        arch=arch_of_machine(machine, image.bits),
+        machine=machine_name(machine),
+        elf=image.facts(rows, strings),
+        name=name,
+        info_name=next((value for tag, value in modinfo if tag == "name"), None),
+        modinfo=modinfo,
+        versions=read_versions(image),
+        versions_ext=read_versions_ext(image),
+        symbols=image.loader_symbols(rows, strings),
+        exports=read_exports(image, rows, strings, name),
+        export_sections=frozenset(
+            section.name
+            for section in image.sections
+            if section.name and section.sh_size and section.name.startswith(("__ksymtab", "__kcrctab", "__kflagstab"))
+        ),
+        this_module_size=this_module.sh_size if this_module and this_module.sh_type != SHT_NOBITS else None,
+        has_btf=any(section.name == ".BTF" and section.sh_size for section in image.sections),
+        signature=read_signature(data),
+    )
+
+
+def _error(image: Image) -> str | None:
+    """Why the file is no kernel module at all, in words for its user; None when it may be one."""
+    if not image.data:
+        return "empty file"
+    if image.data[:4] != b"\x7fELF":
+        return "not an ELF file"
+    if image.header is None or not image.sections:
+        return None  # a damaged ELF file: the kernel says what is wrong with it
+    if image.find(".modinfo") or image.find(".gnu.linkonce.this_module"):
+        return None
+    kind = {1: "an object file", 2: "a program", 3: "a shared library"}.get(image.header.e_type, "an ELF file")
+    return f"not a kernel module, but {kind} (no .modinfo, no .gnu.linkonce.this_module)"

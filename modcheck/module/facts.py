@@ -1,0 +1,160 @@
+"""What one `.ko` declares, as plain values: the `Module` that the reader makes and the loader judges.
+
+Names are the kernel's (`kernel/module/main.c`, `include/linux/module.h`) and ELF's. A fact that the file does not have
+is None, which differs from an empty one: no `__versions` section is None, an empty one is `()`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ..arch import Endianness
+
+SHN_UNDEF, SHN_LORESERVE, SHN_LIVEPATCH, SHN_ABS, SHN_COMMON = 0, 0xFF00, 0xFF20, 0xFFF1, 0xFFF2
+SHT_NULL, SHT_PROGBITS, SHT_SYMTAB, SHT_STRTAB, SHT_RELA, SHT_NOBITS, SHT_REL = 0, 1, 2, 3, 4, 8, 9
+SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR = 1, 2, 4
+STB_WEAK, STT_REGISTER = 2, 13
+
+
+class Header(NamedTuple):
+    """The fields of the ELF header that a kernel looks at, raw."""
+
+    e_type: int
+    e_machine: int
+    e_entry: int
+    e_shoff: int
+    e_flags: int
+    e_shentsize: int
+    e_shnum: int
+    e_shstrndx: int
+
+
+class Section(NamedTuple):
+    """One section header. `name` is None where `sh_name` lies outside the section name table."""
+
+    name: str | None
+    sh_name: int
+    sh_type: int
+    sh_flags: int
+    sh_addr: int
+    sh_offset: int
+    sh_size: int
+    sh_link: int
+    sh_info: int
+
+
+class Symbol(NamedTuple):
+    """An entry of the symbol table that the loader has to resolve, or refuses: undefined, COMMON, or with a section
+    index that no section has."""
+
+    name: str
+    bind: int
+    type: int
+    shndx: int
+
+
+class Export(NamedTuple):
+    """A symbol that a module or a kernel exports.
+
+    `crc` is None where no CRC is known (built without CONFIG_MODVERSIONS); `namespace` is empty for none; `owner` is
+    the module's name, `vmlinux` for the kernel itself.
+    """
+
+    name: str
+    crc: int | None
+    gpl: bool
+    namespace: str
+    owner: str
+
+
+class Signature(NamedTuple):
+    """The trailer of a signed module (`include/uapi/linux/module_signature.h`): fields, then lengths in bytes.
+
+    `sig_len` counts the signature itself; `trailer_length` all that follows the signed image, the 28-byte marker
+    included. `fields` is None where the file is too short to hold the 12-byte structure before the marker.
+    """
+
+    fields: tuple[int, int, int, int, int] | None
+    """algo, hash, id_type, signer_len, key_id_len"""
+    padding_is_zero: bool
+    sig_len: int
+    trailer_length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Elf:
+    """The ELF container, as far as the kernel's validity checks read it.
+
+    `raw_header` is the file's first 64 bytes: a kernel of another word size or byte order reads other numbers from
+    them. `header` and `sections` are decoded in the file's own layout; `header` is None when the file is shorter than
+    one, or no ELF file.
+    """
+
+    length: int
+    """bytes in the file, the signature trailer included"""
+    raw_header: bytes
+    bits: int
+    endianness: Endianness
+    header: Header | None
+    sections: tuple[Section, ...]
+    """empty where the table does not lie within the file"""
+    names_last_byte: int | None
+    """last byte of the section name table, None when it is empty or lies outside the file"""
+    strtab_edges: tuple[int, int] | None
+    """first and last byte of the symbol string table"""
+    max_st_name: int
+    """largest name offset of any symbol"""
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """One kernel module as its file declares it."""
+
+    path: str
+    error: str | None
+    """why this is no kernel module at all; the kernel's answer to it can be predicted all the same"""
+    compression: str | None
+    """`gz`, `xz`, `zst` or None"""
+    arch: str | None
+    """modcheck's name of the architecture, None where e_machine is unknown"""
+    machine: str
+    """e_machine in pyelftools' words"""
+    elf: Elf
+    name: str
+    """the name in struct module: what lsmod shows and most log lines begin with"""
+    info_name: str | None
+    """modinfo's `name=` (since 4.13): what a few log lines begin with"""
+    modinfo: tuple[tuple[str, str], ...]
+    versions: tuple[tuple[str, int], ...] | None
+    """the records of `__versions` in their order: symbol name, CRC (an unsigned long, unmasked)"""
+    versions_ext: tuple[tuple[str, int], ...] | None
+    """the same of `__version_ext_names` and `__version_ext_crcs`"""
+    symbols: tuple[Symbol, ...]
+    exports: tuple[Export, ...]
+    export_sections: frozenset[str]
+    """which of `__ksymtab`, `__kcrctab`, `__kflagstab` … are there and not empty"""
+    this_module_size: int | None
+    """bytes in `.gnu.linkonce.this_module`, which is sizeof(struct module) of the kernel it was built for"""
+    has_btf: bool
+    signature: Signature | None
+
+    def info(self, tag: str) -> str | None:
+        """The first value of modinfo's `tag`, as the kernel's get_modinfo() takes it; None when there is none."""
+        for key, value in self.modinfo:
+            if key == tag:
+                return value
+        return None
+
+    @property
+    def vermagic(self) -> str | None:
+        return self.info("vermagic")
+
+    @property
+    def undefined(self) -> tuple[Symbol, ...]:
+        """The undefined symbols, in the order of the symbol table."""
+        return tuple(symbol for symbol in self.symbols if symbol.shndx == SHN_UNDEF)
+
+    @property
+    def import_namespaces(self) -> frozenset[str]:
+        return frozenset(value for key, value in self.modinfo if key == "import_ns")

@@ -1,0 +1,212 @@
+/*
+ * The first and only process of the oracle's machines: loads the modules of /plan one by one, and tells on the console
+ * what the kernel answered.
+ *
+ * /plan has one line per load, its fields parted by tabs: index, path, finit_module(2) flags, 1 to keep the module
+ * loaded afterwards or 0, module arguments (the rest of the line).
+ *
+ * Every report is one JSON object between the bytes 0x1e and 0x1f, in printable ASCII: kernel text that got into one
+ * has a line end in it, which JSON does not allow in a string. In order:
+ *   {"release", "traced"}                    once; traced: the event module:module_load is written to the log
+ *   {"start", "tainted", "loaded"}           before each load: index, /proc/sys/kernel/tainted, names in /proc/modules
+ *   {"index", "errno", "overrun", "log"}     after it: error name or null, whether the log lost lines, and
+ *                                            [[level, text], ...], the text as /dev/kmsg words it
+ *   {"stuck"}                                the module so named cannot be unloaded; nothing follows
+ *   {"end"}                                  all done
+ * While the kernel works on a module its lines go to the console too: they are all that is left if the machine dies.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/klog.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/utsname.h>
+#include <termios.h>
+#include <unistd.h>
+
+/* klogctl(2): only messages below this level reach the console */
+enum { SET_CONSOLE_LEVEL = 8, EVERY_LINE = 8, EMERGENCIES = 1 };
+
+/* a record of /dev/kmsg is at most 8 KiB in old kernels, less in new ones; a shorter buffer gives EINVAL */
+enum { RECORD_SIZE = 16384 };
+
+static FILE *console;
+static int kmsg;
+
+static void put_string(const char *text)
+{
+	putc('"', console);
+	for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
+		if (*c < ' ' || *c > '~' || *c == '"' || *c == '\\')
+			fprintf(console, "\\u%04x", *c);
+		else
+			putc(*c, console);
+	}
+	putc('"', console);
+}
+
+static void begin_report(void)
+{
+	fputs("\n\x1e{", console);
+}
+
+/* Waits until the last byte has left: the kernel's own console output does not queue behind it, and may be its last. */
+static void end_report(void)
+{
+	fputs("}\x1f\n", console);
+	fflush(console);
+	tcdrain(fileno(console));
+}
+
+static void switch_off(void)
+{
+	reboot(RB_POWER_OFF);
+	for (;;)
+		pause();
+}
+
+/* The first line of a file, without its end; empty if it cannot be read. */
+static char *first_line(const char *path, char *line, int size)
+{
+	FILE *file = fopen(path, "re");
+
+	if (!file || !fgets(line, size, file))
+		*line = 0;
+	if (file)
+		fclose(file);
+	line[strcspn(line, "\n")] = 0;
+	return line;
+}
+
+static void set_up(void)
+{
+	mkdir("/dev", 0755);
+	mknod("/dev/console", S_IFCHR | 0600, makedev(5, 1));
+	mknod("/dev/kmsg", S_IFCHR | 0600, makedev(1, 11));
+	mkdir("/proc", 0755);
+	mount("proc", "/proc", "proc", 0, NULL);
+	mkdir("/sys", 0755);
+	mount("sysfs", "/sys", "sysfs", 0, NULL);
+	mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, NULL);
+	console = fopen("/dev/console", "r+e");
+	kmsg = open("/dev/kmsg", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (!console || kmsg < 0)
+		switch_off();
+	setvbuf(console, NULL, _IOFBF, 65536);
+	klogctl(SET_CONSOLE_LEVEL, NULL, EMERGENCIES);
+}
+
+static void report_kernel(void)
+{
+	struct utsname kernel;
+	char enabled[8], printed[8];
+	int traced;
+
+	uname(&kernel);
+	traced = *first_line("/sys/kernel/tracing/events/module/module_load/enable", enabled, sizeof(enabled)) == '1'
+		 && *first_line("/proc/sys/kernel/tracepoint_printk", printed, sizeof(printed)) == '1';
+	begin_report();
+	fputs("\"release\":", console);
+	put_string(kernel.release);
+	fprintf(console, ",\"traced\":%s", traced ? "true" : "false");
+	end_report();
+}
+
+/*
+ * Writes a line of our own to the log, which also completes a kernel line that had no line end, and reads up to it.
+ * With `show`, the kernel's records before it are printed as JSON pairs. Returns 1 if the log has lost records.
+ */
+static int read_log(int show)
+{
+	static unsigned long marks;
+	static char record[RECORD_SIZE];
+	char mark[32];
+	const char *comma = "";
+	int overrun = 0;
+
+	snprintf(mark, sizeof(mark), "oracle %lu", ++marks);
+	dprintf(kmsg, "<7>%s\n", mark);
+	for (;;) {
+		ssize_t size = read(kmsg, record, sizeof(record) - 1);
+		unsigned long priority;
+		char *text;
+
+		if (size < 0 && errno == EPIPE) {
+			overrun = 1;
+			continue;
+		}
+		if (size < 0)
+			return overrun;
+		record[size] = 0;
+		/* "priority,sequence,time,flags;text\n", then lines " KEY=value" which are no messages */
+		text = strchr(record, ';');
+		if (!text)
+			continue;
+		text++;
+		text[strcspn(text, "\n")] = 0;
+		priority = strtoul(record, NULL, 10);
+		if (!strcmp(text, mark))
+			return overrun;
+		/* facility 0 is the kernel */
+		if (show && priority >> 3 == 0) {
+			fprintf(console, "%s[%lu,", comma, priority & 7);
+			put_string(text);
+			putc(']', console);
+			comma = ",";
+		}
+	}
+}
+
+/* The name in a line of /proc/modules, newest module first: what stands before its size. */
+static char *module_name(char *line)
+{
+	line[strcspn(line, " \n")] = 0;
+	return line;
+}
+
+static void report_start(int index)
+{
+	char line[4096], tainted[32];
+	const char *comma = "";
+	FILE *modules = fopen("/proc/modules", "re");
+
+	begin_report();
+	fprintf(console, "\"start\":%d,\"tainted\":%s,\"loaded\":[", index,
+		first_line("/proc/sys/kernel/tainted", tainted, sizeof(tainted)));
+	while (modules && fgets(line, sizeof(line), modules)) {
+		fputs(comma, console);
+		put_string(module_name(line));
+		comma = ",";
+	}
+	if (modules)
+		fclose(modules);
+	putc(']', console);
+	end_report();
+}
+
+/* Hands one file to the kernel and reports its answer. Returns 0 or an error number. */
+static int load(int index, const char *path, int flags, const char *arguments)
+{
+	int file = open(path, O_RDONLY | O_CLOEXEC);
+	int error, overrun;
+	FILE *lines;
+	char *text = NULL;
+	size_t size = 0;
+
+	read_log(0);
+	report_start(index);
+	klogctl(SET_CONSOLE_LEVEL, NULL, EVERY_LINE);
+	error = syscall(SYS_finit_module, file, arguments, flags) ? errno : 0;
+	klogctl(SET_CONSOLE_LEVEL, NULL, EMERGENCIES);
+	close(file);
+
+	(void)lines; (void)text; (void)size; (void)overrun;
+	return error;
+}
