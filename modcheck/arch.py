@@ -21,13 +21,15 @@ class Arch(NamedTuple):
     """byte order; None where kernels of both orders are built"""
     checks_class: bool = False
     """whether `elf_check_arch` tests EI_CLASS as well as e_machine"""
+    usual_endianness: Endianness | None = None
+    """the order of practically all kernels where both are possible"""
 
 
 ARCHES: dict[str, Arch] = {
     "x86_64": Arch((62,), 64, "little"),
     "i386": Arch((3, 6), 32, "little"),
-    "arm64": Arch((183,), 64, None),
-    "arm": Arch((40,), 32, None),
+    "arm64": Arch((183,), 64, None, False, "little"),
+    "arm": Arch((40,), 32, None, False, "little"),
     "riscv64": Arch((243,), 64, "little", True),
     "riscv32": Arch((243,), 32, "little", True),
     "ppc64": Arch((21,), 64, None),
@@ -59,7 +61,7 @@ ARCHES: dict[str, Arch] = {
 _ALIASES: dict[str, tuple[str, Endianness | None]] = {
     "amd64": ("x86_64", "little"), "x86-64": ("x86_64", "little"), "x64": ("x86_64", "little"),
     "x86_32": ("i386", "little"), "i486": ("i386", "little"), "i586": ("i386", "little"), "i686": ("i386", "little"),
-    "aarch64": ("arm64", "little"), "aarch64_be": ("arm64", "big"),
+    "aarch64": ("arm64", None), "aarch64_be": ("arm64", "big"),
     "armhf": ("arm", "little"), "armel": ("arm", "little"), "armeb": ("arm", "big"),
     "armv5tel": ("arm", "little"), "armv6l": ("arm", "little"), "armv7l": ("arm", "little"), "armv7": ("arm", "little"),
     "armv8l": ("arm", "little"), "armv7b": ("arm", "big"),
@@ -73,15 +75,15 @@ _ALIASES: dict[str, tuple[str, Endianness | None]] = {
 
 
 def parse_arch(name: str) -> tuple[str, Endianness | None] | None:
-    """modcheck's name for the architecture that people call `name`, and its byte order where that is certain.
+    """modcheck's name for the architecture that people call `name`, and its byte order where the name tells it.
 
-    arm and arm64 are little-endian unless the name says otherwise (`armeb`, `aarch64_be`). None: not known.
+    None: not known.
     """
     name = name.strip().lower()
     if name in _ALIASES:
         return _ALIASES[name]
     if name in ARCHES:
-        return name, "little" if name in ("arm", "arm64") else ARCHES[name].endianness
+        return name, ARCHES[name].endianness
     return None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,15 @@ def read_plain(path: str | os.PathLike[str]) -> bytes:
     :raises UnreadableError: as `read_bytes` and `decompress` do
     """
     return decompress(read_bytes(path), path)
+
+
+def find_modules(directory: str | os.PathLike[str]) -> Iterator[str]:
+    """Every `*.ko`, `*.ko.gz`, `*.ko.xz`, `*.ko.zst` below `directory`, by path; links to directories not followed."""
+    for folder, folders, names in os.walk(directory):
+        folders.sort()
+        for name in sorted(names):
+            if name.endswith((".ko", ".ko.gz", ".ko.xz", ".ko.zst")):
+                yield os.path.join(folder, name)
 
 
 def _decoder(kind: str) -> Any:

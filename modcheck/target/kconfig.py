@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 
+from ..arch import Endianness
 from ..errors import TargetError
 from ..files import read_plain
 from ..version import Version, parse_version
@@ -78,13 +79,9 @@ class Config:
         return None
 
     @property
-    def big_endian(self) -> bool:
-        """Whether it names the big byte order; only for architectures that have both."""
-        return self.on("CPU_BIG_ENDIAN")
-
-    @property
-    def little_endian(self) -> bool:
-        return self.on("CPU_LITTLE_ENDIAN")
+    def endianness(self) -> Endianness | None:
+        """The byte order that it names; architectures with one order, and old kernels, name none."""
+        return "big" if self.on("CPU_BIG_ENDIAN") else "little" if self.on("CPU_LITTLE_ENDIAN") else None
 
 
 def read_config(path: str | os.PathLike[str]) -> Config:

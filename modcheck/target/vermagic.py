@@ -6,6 +6,9 @@ The string is a sequence of tokens, each with its own trailing blank: it usually
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+
 from ..version import Version
 from .kconfig import Config
 
@@ -28,10 +31,11 @@ _MIPS_FAMILIES = (
 )  # fmt: skip
 _MIPS_WORDS = {"CAVIUM_OCTEON": "OCTEON"}
 
-# arm: options in the order in which the Makefile assigns __LINUX_ARM_ARCH__; the last that is on wins
+# arm: options in the order in which the Makefile assigns __LINUX_ARM_ARCH__; the last that is on wins. CPU_32v6K counts
+# only beside CPU_32v6, which says the same: ARMv7 selects it, too
 _ARM_CPUS = (
-    ("CPU_32v7M", 7), ("CPU_32v7", 7), ("CPU_32v6", 6), ("CPU_32v6K", 6), ("CPU_32v5", 5), ("CPU_32v4T", 4),
-    ("CPU_32v4", 4), ("CPU_32v3", 3),
+    ("CPU_32v7M", 7), ("CPU_32v7", 7), ("CPU_32v6", 6), ("CPU_32v5", 5), ("CPU_32v4T", 4), ("CPU_32v4", 4),
+    ("CPU_32v3", 3),
 )  # fmt: skip
 
 _SH_FAMILIES = (("CPU_SH5", "SH5"), ("CPU_SH4", "SH4"), ("CPU_SH3", "SH3"), ("CPU_SH2", "SH2"))
@@ -44,24 +48,32 @@ def compose(release: str, version: Version, config: Config, arch: str, randstruc
     :returns: None where these facts do not tell: a seed that is not given, an architecture or CPU that is not known,
         a compiler version that was part of the string (before 2.6.20)
     """
-    words = _arch_words(version, config, arch)
-    if words is None:
-        return None
+    words = _BY_ARCH[arch](version, config) if arch in _BY_ARCH else ""
+    if words is None or not version.since(2, 6, 20):
+        return None  # until 2.6.19 it ended in gcc-MAJOR.MINOR of a compiler that .config did not name
     tokens = [release + " "]
     tokens += ["SMP "] if config.on("SMP") else []
     tokens += _preempt(version, config)
-    if version.since(2, 6, 17) and config.on("MODULE_UNLOAD"):
+    if config.on("MODULE_UNLOAD"):
         tokens.append("mod_unload ")
     if version.since(2, 6, 26) and config.on("MODVERSIONS"):
         tokens.append("modversions ")
     tokens.append(words)
-    if not version.since(2, 6, 20):
-        return None  # ends in gcc-MAJOR.MINOR of a compiler that .config did not name then
     if version.since(4, 13) and randstruct(config):
         if randstruct_seed is None:
             return None
         tokens.append(("RANDSTRUCT_" if version.since(5, 19) else "RANDSTRUCT_PLUGIN_") + randstruct_seed)
     return "".join(tokens)
+
+
+#: words that end a vermagic without a blank
+_LAST_WORDS = re.compile(r"(?:aarch64|riscv|ARC700|NDS32v3|AVR32v1|gcc-[\d.]+|RANDSTRUCT_\w+)$")
+
+
+def with_blank(vermagic: str) -> str:
+    """`vermagic` as the kernel has it: copied from a terminal it often lacks the blank that ends its last token."""
+    vermagic = vermagic.rstrip()
+    return vermagic if _LAST_WORDS.search(vermagic) else vermagic + " "
 
 
 def randstruct(config: Config) -> bool:
@@ -80,19 +92,11 @@ def _preempt(version: Version, config: Config) -> list[str]:
     return full if config.on("PREEMPT_RT") else build if config.on("PREEMPT_BUILD") else []
 
 
-def _arch_words(version: Version, config: Config, arch: str) -> str | None:
-    """MODULE_ARCH_VERMAGIC; None where the configuration does not tell it."""
-    function = _BY_ARCH.get(arch)
-    return function(version, config) if function else ""
-
-
 def _i386(version: Version, config: Config) -> str | None:
     family = next((word for option, word in _X86_FAMILIES.items() if config.on(option)), None)
     if family is None:
         return None
     words = family + " "
-    if not version.since(2, 6, 20) and config.on("REGPARM"):
-        words += "REGPARM "
     if not version.since(2, 6, 37) and config.on("4KSTACKS"):
         words += "4KSTACKS "
     return words
@@ -134,14 +138,15 @@ def _powerpc(version: Version, config: Config) -> str:
 
 def _sh(version: Version, config: Config) -> str | None:
     family = next((word for option, word in _SH_FAMILIES if config.on(option)), None)
-    return None if family is None else family + ("LE " if config.little_endian else "BE ")
+    return None if family is None else family + ("LE " if config.endianness == "little" else "BE ")
 
 
 def _not_in_config(version: Version, config: Config) -> None:
     """xtensa's core id and the like: generated from files of the build, not from options."""
 
 
-_BY_ARCH = {
+#: MODULE_ARCH_VERMAGIC; architectures that are not here have none
+_BY_ARCH: dict[str, Callable[[Version, Config], str | None]] = {
     "i386": _i386,
     "arm": _arm,
     "arm64": lambda version, config: "aarch64",

@@ -1,0 +1,5 @@
+"""`python -m modcheck`."""
+
+from .cli import main
+
+main()

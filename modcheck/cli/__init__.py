@@ -1,0 +1,30 @@
+"""The command line: one file a command, and the only place that prints and exits.
+
+The main job needs no command word: `modcheck x.ko …` is `modcheck check x.ko …`. Commands are imported when they are
+called, so that none pays for another's imports.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+#: command word: what it is for, as `modcheck --help` lists them; each is the function of that name in its own module
+COMMANDS = {
+    "check": "predict whether the kernel takes each module (no command word needed)",
+    "show": "what each module declares: modinfo, CRCs, imports, exports, signature",
+    "target": "what is known of a kernel, and from which file each fact came",
+}
+
+
+def main() -> None:
+    """The entry point `modcheck`."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # names in modules may be any bytes
+    words = sys.argv[1:]
+    name = words.pop(0) if words and words[0] in COMMANDS else "check"
+    command: click.Command = getattr(import_module(f".{name}", __name__), name)
+    command.main(words, prog_name="modcheck" if name == "check" else f"modcheck {name}")

@@ -1,0 +1,156 @@
+"""`modcheck MODULE...`: predict, report, and exit with the outcome."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+from .. import __version__
+from ..advice import advise
+from ..errors import ModcheckError
+from ..loader import LOADERS, Prediction, predict
+from ..module import Module, read_module
+from . import COMMANDS
+from .common import (
+    ERROR,
+    LOADS,
+    REFUSED,
+    UNKNOWN,
+    fail,
+    parse_formats,
+    read_modules,
+    style_for,
+    target_from,
+    target_options,
+    write_report,
+)
+
+_EPILOG = (
+    "\b\nExit status: 0 all load; 1 one is refused; 2 bad usage or input; 3 one is unknown (with --strict, or when "
+    "neither\nversions nor vermagic could be compared).\n\n\b\nCommands:\n"
+    + "\n".join(f"  modcheck {name:<7} {purpose}" for name, purpose in COMMANDS.items())
+    + "\n\nmodcheck COMMAND --help shows a command's options."
+)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}, epilog=_EPILOG)
+@click.argument("modules", nargs=-1, metavar="MODULE...", type=click.Path(path_type=str))
+@target_options
+@click.option("--loader", type=click.Choice(LOADERS), default="modprobe", show_default=True, help="How it is loaded.")
+@click.option("--loaded", multiple=True, metavar="NAME_OR_FILE", help="A module already loaded at that time.")
+@click.option("--force-vermagic", is_flag=True, help="As modprobe --force-vermagic.")
+@click.option("--force-modversion", is_flag=True, help="As modprobe --force-modversion.")
+@click.option("--strict", is_flag=True, help="Exit 3 for unknown: the gate passes only what is known to load.")
+@click.option("--ignore", multiple=True, metavar="RULE", help="Report this rule, but do not let it decide.")
+@click.option("--format", "formats", multiple=True, metavar="FORMAT[:FILE]", help="text (default) or json; repeatable.")
+@click.option("-v", "--verbose", is_flag=True, help="Cut no list.")
+@click.version_option(__version__, prog_name="modcheck")
+@click.pass_context
+def check(
+    context: click.Context,
+    modules: tuple[str, ...],
+    loader: str,
+    loaded: tuple[str, ...],
+    force_vermagic: bool,
+    force_modversion: bool,
+    strict: bool,
+    ignore: tuple[str, ...],
+    formats: tuple[str, ...],
+    verbose: bool,
+    **facts: Any,
+) -> None:
+    """Predict whether a Linux kernel takes MODULE (a .ko, .ko.gz, .ko.xz, .ko.zst, or a directory of them)."""
+    if not modules:
+        raise click.UsageError("no MODULE given (a .ko file, or a directory of them)")
+    outputs = parse_formats(formats, ("text", "json"))
+    try:
+        target = target_from(**facts)
+        present = [read_module(one) if os.path.exists(one) else one for one in loaded]
+    except ModcheckError as error:
+        _no_target(error, outputs, loader)
+        context.exit(ERROR)
+    results: list[Prediction | tuple[str, str]] = []
+    read = list(read_modules(modules))
+    given = [module for module in read if isinstance(module, Module)]
+    for module in read:
+        if not isinstance(module, Module):
+            results.append(module)
+            continue
+        prediction = predict(
+            module,
+            target,
+            loader=loader,
+            modules=given,
+            loaded=present,
+            force_vermagic=force_vermagic,
+            force_modversion=force_modversion,
+            ignore=ignore,
+        )
+        results.append(advise(prediction, target))
+    status = LOADS
+    try:
+        for name, path in outputs:
+            write_report(_render(name, results, target, loader, path, verbose), path)
+    except ModcheckError as error:
+        fail(error)
+        status = ERROR
+    _diagnostics(results, ignore)
+    context.exit(status or _status(results, strict))
+
+
+def _no_target(error: ModcheckError, outputs: list[tuple[str, str | None]], loader: str) -> None:
+    fail(error)
+    for name, path in outputs:
+        if name == "json":
+            from ..report.json import check_document, dump
+
+            write_report(dump(check_document((), None, loader, __version__, str(error))), path)
+
+
+def _render(
+    name: str, results: list[Prediction | tuple[str, str]], target: Any, loader: str, path: str | None, verbose: bool
+) -> str:
+    if name == "json":
+        from ..report.json import check_document, dump
+
+        return dump(check_document(results, target, loader, __version__))
+    from ..report.text import check_report
+
+    readable = [one for one in results if isinstance(one, Prediction) and not one.module.error]
+    return check_report(readable, target, loader, style_for(path), verbose=verbose) if readable else ""
+
+
+def _diagnostics(results: list[Prediction | tuple[str, str]], ignore: tuple[str, ...]) -> None:
+    """What goes to stderr: files that are no modules, names given twice, ignores that matched nothing."""
+    names: dict[str, str] = {}
+    found: set[str] = set()
+    for one in results:
+        if not isinstance(one, Prediction):
+            fail(ModcheckError(*one))
+            continue
+        module = one.module
+        found.update(finding.rule for finding in one.findings)
+        if module.error:
+            fail(ModcheckError(module.path, module.error))
+        elif module.name in names:
+            fail(ModcheckError(module.path, f"the same name as {names[module.name]} ({module.name}); each is judged alone"))
+        names.setdefault(module.name, module.path)
+    for rule in ignore:
+        if rule not in found:
+            fail(ModcheckError(f"--ignore {rule}", "matched nothing"))
+
+
+def _status(results: list[Prediction | tuple[str, str]], strict: bool) -> int:
+    """The worst outcome: 2 beats 1 beats 3 beats 0."""
+    statuses = {_one_status(one, strict) for one in results}
+    return next(status for status in (ERROR, REFUSED, UNKNOWN, LOADS) if status in statuses)
+
+
+def _one_status(one: Prediction | tuple[str, str], strict: bool) -> int:
+    if not isinstance(one, Prediction) or one.module.error:
+        return ERROR
+    if one.verdict == "unknown":
+        return UNKNOWN if strict or not one.compared else LOADS
+    return REFUSED if one.verdict == "refused" else LOADS

@@ -1,0 +1,124 @@
+"""What the judge says: findings, what it could not decide, and the prediction made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from ..module.facts import Export, Module
+from ..target.facts import Target
+from ..version import Version
+
+Level = Literal["error", "warning", "note"]
+Verdict = Literal["loads", "refused", "unknown"]
+
+
+class LogLine(NamedTuple):
+    """One line that the kernel writes, without time stamp and level.
+
+    `order` places it among the lines of its stage. `once` names what makes the kernel print it only once in a boot.
+    """
+
+    text: str
+    order: int = 0
+    once: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a stage found. `error`: the kernel refuses here, with `errno`; `warning`: it loads and logs or
+    taints; `note`: worth knowing."""
+
+    rule: str
+    level: Level
+    summary: str
+    errno: str | None = None
+    log: tuple[LogLine, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+    ignored: bool = False
+    why: str = ""
+    fix: tuple[str, ...] = ()
+
+
+class Unknown(NamedTuple):
+    """A check that could refuse, and lacks a fact: which rule, and what would supply it."""
+
+    rule: str
+    needs: str
+
+
+class Load(NamedTuple):
+    """One attempt to load a module: all that a stage may look at."""
+
+    module: Module
+    target: Target
+    version: Version
+    """the kernel's, or the newest known where the target's is unknown"""
+    find: Callable[[str], tuple[Export, ...]]
+    """the exports of a name that are visible at that time, the kernel's own first"""
+    loaded: frozenset[str] = frozenset()
+    """names of the modules already loaded"""
+    proprietary: frozenset[str] = frozenset()
+    """those of them that taint the kernel as proprietary"""
+    dependencies: tuple[Prediction, ...] = ()
+    """predictions for the modules among those given that must be loaded first"""
+    force_vermagic: bool = False
+    force_modversion: bool = False
+
+    @property
+    def label(self) -> str:
+        """The name that begins a few lines: modinfo's `name=` since 4.13, else the one in struct module."""
+        if self.version.since(4, 13) and self.module.info_name is not None:
+            return self.module.info_name
+        return self.module.name
+
+    @property
+    def own_build(self) -> bool:
+        """Whether the module is an in-tree one of the target's very build, as far as vermagic tells."""
+        return (
+            self.module.vermagic is not None
+            and self.module.vermagic == self.target.vermagic
+            and self.module.info("intree") is not None
+        )
+
+
+Answer = Finding | Unknown
+Stage = Callable[[Load], Iterator[Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the target does with the module, up to the moment it would call the module's init function."""
+
+    module: Module
+    verdict: Verdict
+    errno: str | None
+    message: str | None
+    """how the chosen loader words `errno`"""
+    insmod_message: str | None
+    log: tuple[str, ...]
+    """the kernel's lines for this load up to the refusal, or to the call of init"""
+    first: bool
+    """False where the kernel might stop at an earlier check that could not be decided"""
+    earlier_unknown: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    unchecked: tuple[Unknown, ...]
+    needs: tuple[str, ...]
+    """modules that must be loaded before, in the order in which the module first uses them"""
+    assumed: tuple[str, ...]
+    compared: bool
+    """whether at least versions or vermagic could be compared"""
+    failed_in: str | None = None
+    """the dependency that is refused"""
+    insmod_refuses: bool = False
+    """whether insmod, without loading `needs` first, would be refused"""
+
+
+def line(text: str, order: int = 0, once: str | None = None) -> LogLine:
+    """A log line as /dev/kmsg gives it: bytes outside printable ASCII, and the backslash, as \\xNN."""
+    if text.isascii() and text.isprintable() and "\\" not in text:
+        return LogLine(text, order, once)
+    raw = text.encode("utf-8", "surrogateescape")
+    shown = "".join(chr(byte) if 32 <= byte < 127 and byte != 92 else f"\\x{byte:02x}" for byte in raw)
+    return LogLine(shown, order, once)

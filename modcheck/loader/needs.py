@@ -1,0 +1,16 @@
+"""The names of facts in words, for checks that lack one: what it is, and the option that supplies it."""
+
+from __future__ import annotations
+
+CONFIG = "the kernel's .config (--config FILE; on the board /proc/config.gz)"
+ARCH = "the kernel's architecture (--arch NAME)"
+SYMVERS = "the kernel's Module.symvers (--symvers FILE)"
+RELEASE = "the kernel's release (--release STR; on the board `uname -r`)"
+VERSION = "the kernel's version (--kernel-version STR)"
+STRUCT_SIZE = "sizeof(struct module) of that kernel: any module of its own build (--modules-dir DIR)"
+VENDOR = (
+    "whose kernel it is: kernel.org's takes a missing entry, Debian's refuses it (--vendor upstream, --vendor debian)"
+)
+FORCE_LOAD = "whether CONFIG_MODULE_FORCE_LOAD is on (--config FILE)"
+CERTIFICATES = "the certificates that the kernel trusts (--trusted-cert FILE)"
+BTF = "the kernel's own BTF, from its image (--kernel FILE)"

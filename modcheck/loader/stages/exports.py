@@ -1,0 +1,51 @@
+"""`export-versions` and `duplicate-export`: what the module itself exports.
+
+`check_export_symbol_versions()` and `verify_exported_symbols()` of kernel/module/main.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...target.symvers import KERNEL
+from .. import needs
+from ..facts import Answer, Finding, Load, Unknown, line
+from .force import force_load
+
+VERSIONS_RULE = "export-versions"
+DUPLICATE_RULE = "duplicate-export"
+
+
+def export_versions(load: Load) -> Iterator[Answer]:
+    """Exports without CRCs on a kernel with CONFIG_MODVERSIONS; since 7.1, exports without flags."""
+    sections = load.module.export_sections
+    if load.version.since(7, 1) and "__ksymtab" in sections and "__kflagstab" not in sections:
+        text = f"{load.module.name}: no flags for exported symbols"
+        yield Finding(VERSIONS_RULE, "error", "exports without __kflagstab", "ENOEXEC", (line(text),))
+        return
+    if not load.target.modversions:
+        return
+    tables = ("",) if load.version.since(7, 1) else ("", "_gpl")
+    if any("__ksymtab" + table in sections and "__kcrctab" + table not in sections for table in tables):
+        yield from force_load(
+            load, VERSIONS_RULE, "the module exports symbols without CRCs", "no versions for exported symbols"
+        )
+
+
+def duplicate_export(load: Load) -> Iterator[Answer]:
+    """A symbol that the kernel, or a module loaded at that time, exports already."""
+    for export in load.module.exports:
+        for other in load.find(export.name):
+            if other.owner == load.module.name:
+                continue
+            owner = "kernel" if other.owner == KERNEL else other.owner
+            if other.owner != KERNEL and other.owner not in load.loaded:
+                continue
+            text = f"{load.module.name}: exports duplicate symbol {export.name} (owned by {owner})"
+            summary = f"exports {export.name}, which {owner} exports already"
+            details = {"symbol": export.name, "owner": other.owner}
+            yield Finding(DUPLICATE_RULE, "error", summary, "ENOEXEC", (line(text),), details)
+            return
+    symbols = load.target.symbols
+    if load.module.exports and (symbols is None or not symbols.complete):
+        yield Unknown(DUPLICATE_RULE, needs.SYMVERS)

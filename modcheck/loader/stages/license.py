@@ -1,0 +1,87 @@
+"""`license` and the other taints that a module's modinfo brings: none refuses, most write a line.
+
+`check_modinfo()`, `module_augment_kernel_taints()` and `license_is_gpl_compatible()` of kernel/module/main.c and
+include/linux/license.h, 2.6.11 to 7.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...module.facts import Module
+from ...version import Version
+from ..facts import Answer, Finding, Load, line
+from .force import DEBUG_LOCKING
+
+RULE = "license"
+
+#: what MODULE_LICENSE() must say, to the letter, for a module to use GPL-only symbols
+GPL_COMPATIBLE = ("GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL")
+_LIARS = ("driverloader", "lve")
+
+
+def is_proprietary(module: Module, version: Version) -> bool:
+    """Whether the kernel takes the module for a proprietary one (taint P), which may use no GPL-only symbols."""
+    license_ = module.info("license") or "unspecified"
+    compatible = license_ in GPL_COMPATIBLE and (license_ != "Dual MIT/GPL" or version.since(2, 6, 12))
+    return not compatible or module.name in _LIARS
+
+
+def out_of_tree(load: Load) -> Iterator[Answer]:
+    """A module that was not built with the kernel."""
+    if load.module.info("intree") is None and load.version.since(4, 4):
+        text = f"{load.module.name}: loading out-of-tree module taints kernel."
+        yield Finding(RULE, "note", "out of tree: taints the kernel (O)", None, (line(text, once="taint-O"),))
+
+
+def retpoline(load: Load) -> Iterator[Answer]:
+    """x86: compiled without retpolines for a kernel that uses them. The lines depend on the processor as well."""
+    if load.target.arch not in ("x86_64", "i386") or not load.version.since(4, 15):
+        return
+    mitigated = "y" in (load.target.option("RETPOLINE"), load.target.option("MITIGATION_RETPOLINE"))
+    if mitigated and load.module.info("retpoline") is None:
+        written = (
+            line("Spectre V2 : System may be vulnerable to spectre v2", 0),
+            line(f"{load.module.name}: loading module not compiled with retpoline compiler.", 1),
+        )
+        yield Finding(RULE, "warning", "compiled without retpolines", None, written)
+
+
+def staging(load: Load) -> Iterator[Answer]:
+    """A driver from drivers/staging."""
+    if load.module.info("staging") is not None and load.version.since(2, 6, 28):
+        name = load.module.name
+        text = f"{name}: module is from the staging directory, the quality is unknown, you have been warned."
+        yield Finding(RULE, "warning", "a staging driver: taints the kernel (C)", None, (line(text),))
+
+
+def license(load: Load) -> Iterator[Answer]:
+    """A licence that is not compatible with the GPL."""
+    module = load.module
+    if not is_proprietary(module, load.version) or module.info("license") in GPL_COMPATIBLE:
+        return
+    stated = module.info("license") or "unspecified"
+    written = [
+        line(f"{module.name}: module license '{stated}' taints kernel.", 0, "taint-P"),
+        line(DEBUG_LOCKING, 1, "lock-debugging"),
+    ]
+    summary = f"licence {stated!r} is not one of {', '.join(GPL_COMPATIBLE)}: taints the kernel, no GPL-only symbols"
+    yield Finding(RULE, "warning", summary, None, tuple(written), {"license": stated})
+
+
+def test(load: Load) -> Iterator[Answer]:
+    """A test module."""
+    if load.module.info("test") is not None and load.version.since(6, 0):
+        text = f"{load.module.name}: loading test module taints kernel."
+        yield Finding(RULE, "note", "a test module: taints the kernel (N)", None, (line(text, once="taint-N"),))
+
+
+def license_by_name(load: Load) -> Iterator[Answer]:
+    """Modules that the kernel knows by name; since 6.4 this repeats what `license` found."""
+    module = load.module
+    named = module.name in ("ndiswrapper", *_LIARS)
+    repeats = load.version.since(6, 4) and is_proprietary(module, load.version)
+    if named or repeats:
+        text = f"{module.name}: module license taints kernel."
+        level = line(text, once="taint-P-late" if repeats else "taint-P")
+        yield Finding(RULE, "warning", "taints the kernel as proprietary (P)", None, (level,))

@@ -1,0 +1,70 @@
+"""`wx-section` and `arch-sections`: section headers that the kernel refuses whatever they hold.
+
+`module_enforce_rwx_sections()` of kernel/module/strict_rwx.c, since 5.8; `module_frob_arch_sections()` of each
+architecture, which looks for the sections that its linker script lays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...module.facts import SHF_EXECINSTR, SHF_WRITE
+from ...version import Version
+from .. import needs
+from ..facts import Answer, Finding, Load, Unknown, line
+
+WX_RULE = "wx-section"
+ARCH_RULE = "arch-sections"
+
+_PLT, _INIT_PLT = (".plt", "module PLT section(s) missing"), (".init.plt", "module PLT section(s) missing")
+
+#: architecture: (option that must be on, or None; the sections that must be there; first version)
+_REQUIRED: dict[str, tuple[str | None, tuple[tuple[str, str], ...], tuple[int, int]]] = {
+    "arm": ("ARM_MODULE_PLTS", (_PLT, _INIT_PLT), (4, 2)),
+    "arm64": ("ARM64_MODULE_PLTS", (_PLT, _INIT_PLT), (4, 5)),
+    "riscv64": (
+        "MODULE_SECTIONS",
+        ((".plt", _PLT[1]), (".got", "module GOT section(s) missing"), (".got.plt", "module GOT.PLT section(s) missing")),
+        (4, 16),
+    ),
+    "ppc64": (None, ((".stubs", "doesn't contain .stubs."),), (2, 6)),
+}  # fmt: skip
+
+
+def wx_section(load: Load) -> Iterator[Answer]:
+    """A section that is both writable and executable."""
+    if not load.version.since(5, 8):
+        return
+    for index, section in enumerate(load.module.elf.sections):
+        if section.sh_flags & SHF_WRITE and section.sh_flags & SHF_EXECINSTR:
+            state = load.target.option("STRICT_MODULE_RWX")
+            if state is None:
+                yield Unknown(WX_RULE, needs.CONFIG)
+            elif state == "y":
+                text = f"{load.module.name}: section {section.name} (index {index}) has invalid WRITE|EXEC flags"
+                written = (line(text),) if load.version.since(5, 11) else ()
+                summary = f"section {section.name} is writable and executable"
+                yield Finding(WX_RULE, "error", summary, "ENOEXEC", written)
+            return
+
+
+def arch_sections(load: Load) -> Iterator[Answer]:
+    """Sections of the architecture's linker script; a module linked by hand lacks them."""
+    required = _REQUIRED.get(load.target.arch or "")
+    if required is None or not load.version.since(*required[2]):
+        return
+    option, wanted, _ = required
+    present = {section.name for section in load.module.elf.sections}
+    missing = next(((name, text) for name, text in wanted if name not in present), None)
+    if missing is None:
+        return
+    state = "y" if option is None or _always(load.target.arch, load.version) else load.target.option(option)
+    if state is None:
+        yield Unknown(ARCH_RULE, needs.CONFIG)
+    elif state == "y":
+        text = f"{load.module.name}: {missing[1]}"
+        yield Finding(ARCH_RULE, "error", f"section {missing[0]} is missing", "ENOEXEC", (line(text),))
+
+
+def _always(arch: str | None, version: Version) -> bool:
+    return arch == "arm64" and version.since(6, 5)

@@ -1,0 +1,111 @@
+"""`signature`: whether the kernel takes an unsigned module, or one that another key signed.
+
+`module_sig_check()` of kernel/module/signing.c and `mod_check_sig()` of kernel/module_signature.c, 3.7 to 7.3. That a
+signature by a known key fits the module is not verified here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .. import needs
+from ..facts import Answer, Finding, Load, Unknown, line
+
+RULE = "signature"
+_ID_PKCS7 = 2
+_MARKER, _STRUCTURE = 28, 12
+
+
+def signed_length(load: Load) -> int:
+    """How many bytes of the file the ELF checks see: all without CONFIG_MODULE_SIG, else those before the trailer."""
+    module = load.module
+    signature = module.signature
+    if signature is None or load.target.option("MODULE_SIG") == "n" or load.force_vermagic or load.force_modversion:
+        return module.elf.length
+    if _shape(load)[0] is not None:
+        return module.elf.length - _MARKER
+    return module.elf.length - signature.trailer_length
+
+
+def _shape(load: Load) -> tuple[str | None, str | None]:
+    """errno and line for a trailer that is not of the right form; (None, None) when it is."""
+    signature = load.module.signature
+    assert signature is not None
+    remaining = load.module.elf.length - _MARKER
+    if signature.fields is None or signature.sig_len >= remaining - _STRUCTURE:
+        return "EBADMSG", None
+    algo, hash_, id_type, signer_len, key_id_len = signature.fields
+    if not load.version.since(4, 3):
+        return None, None  # X.509 then, with other fields; judged as well-formed
+    if id_type != _ID_PKCS7:
+        name = "module" if load.version.since(5, 4) else load.module.name
+        return "ENOPKG", f"{name}: not signed with expected PKCS#7 message"
+    if algo or hash_ or signer_len or key_id_len or not signature.padding_is_zero:
+        return "EBADMSG", "module: PKCS#7 signature info has unexpected non-zero params"
+    return None, None
+
+
+def verified(load: Load) -> bool | None:
+    """Whether the kernel finds a good signature by a key it trusts; None where that is not known.
+
+    Assumed: in-tree signed modules of the target's own build are signed by its key.
+    """
+    if load.module.signature is None or load.force_vermagic or load.force_modversion:
+        return False
+    if _shape(load)[0] is not None:
+        return False
+    return True if load.own_build else None
+
+
+def signature(load: Load) -> Iterator[Answer]:
+    """The signature's form, and whether the kernel insists on one."""
+    if not load.version.since(3, 7):
+        return
+    configured = load.target.option("MODULE_SIG")
+    if configured == "n":
+        return
+    errno, text = (None, None)
+    if load.module.signature is not None and not (load.force_vermagic or load.force_modversion):
+        errno, text = _shape(load)
+    if configured is None:
+        if not verified(load):
+            yield Unknown(RULE, needs.CONFIG)
+        return
+    lines = (line(text),) if text else ()
+    negotiable = errno == "ENOPKG" and load.version.since(5, 4)
+    if errno and not negotiable:
+        yield Finding(RULE, "error", "the signature's trailer is malformed", errno, lines)
+        return
+    forced = load.target.option("MODULE_SIG_FORCE") == "y"
+    if not forced:
+        if text:
+            yield Finding(RULE, "warning", "signed, but not with a PKCS#7 message", None, lines)
+        return
+    known = verified(load)
+    if known is None:
+        yield Unknown(RULE, needs.CERTIFICATES)
+    elif not known:
+        reason = "unsigned module" if load.module.signature is None else "module with unsupported crypto"
+        refused = line(_rejected(load, reason), 1)
+        version_errno = "EKEYREJECTED" if load.version.since(5, 4) else "ENOKEY"
+        written = (*lines, refused) if load.version.since(5, 4) else ()
+        yield Finding(RULE, "error", f"{reason}, and CONFIG_MODULE_SIG_FORCE is on", version_errno, written)
+
+
+def _rejected(load: Load, reason: str) -> str:
+    version, name = load.version, load.module.name
+    if version.since(5, 13) or (version[:2] == (5, 10) and version.since(5, 10, 37)):
+        return f"Loading of {reason} is rejected"
+    if version.since(5, 11):
+        return f"{name}: loading of {reason} is rejected"
+    return f"{name}: Loading of {reason} is rejected" if version.since(5, 5) else f"Loading of {reason} is rejected"
+
+
+def unsigned_taint(load: Load) -> Iterator[Answer]:
+    """The line for a module that is taken without a good signature."""
+    if load.target.option("MODULE_SIG") != "y" or verified(load) is not False or not load.version.since(3, 7):
+        return
+    text = f"{load.module.name}: module verification failed: signature and/or required key missing - tainting kernel"
+    yield Finding(
+        RULE, "warning", "not signed by a key that the kernel knows: taints it", None, (line(text, once="unsigned"),)
+    )

@@ -1,0 +1,272 @@
+"""`unknown-symbol`, `gpl-only-symbol`, `symbol-version`, `namespace` and their kin: resolving what the module imports.
+
+`simplify_symbols()` and `resolve_symbol()` of kernel/module/main.c, 2.6.11 to 7.3. The whole symbol table is walked in its
+order, every failure is written, and the errno is that of the last one. For a symbol that is found, its version is judged
+before its namespace; a GPL-only symbol does not exist for a proprietary module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ...module.facts import SHN_COMMON, SHN_UNDEF, STB_WEAK, STT_REGISTER, Export, Symbol
+from ...target.symvers import KERNEL
+from ...version import Version
+from .. import needs
+from ..facts import Answer, Finding, Level, Load, LogLine, Unknown, line
+from .force import DEBUG_LOCKING
+from .license import is_proprietary
+from .versions import VersionCheck, check_version, missing_refused, recorded_versions
+
+UNKNOWN, GPL_ONLY, VERSION, NAMESPACE = "unknown-symbol", "gpl-only-symbol", "symbol-version", "namespace"
+PROPRIETARY, COMMON, INDEX = "proprietary-taint", "common-symbol", "elf-format"
+
+_SUMMARIES = {
+    UNKNOWN: ("{n} symbol that the kernel does not have: {names}", "{n} symbols that the kernel does not have: {names}"),
+    GPL_ONLY: (
+        "{names} is for GPL-compatible modules only; this module's licence is {license!r}",
+        "{n} symbols are for GPL-compatible modules only, this module's licence is {license!r}: {names}",
+    ),
+    VERSION: (
+        "{names} has another CRC in the kernel than the module was built against",
+        "{n} symbols have other CRCs in the kernel than the module was built against: {names}",
+    ),
+    NAMESPACE: (
+        "{names} is in a namespace that the module does not import",
+        "{n} symbols are in a namespace that the module does not import: {names}",
+    ),
+    PROPRIETARY: ("uses a symbol of a proprietary module: {names}", "uses symbols of proprietary modules: {names}"),
+    COMMON: ("{names} is a COMMON symbol: compile with -fno-common", "COMMON symbols: {names}"),
+    INDEX: ("{names} has an invalid section index", "symbols with invalid section indexes: {names}"),
+}
+
+
+class _Walk:
+    """Findings of the walk, collected rule by rule while lines keep their order across rules."""
+
+    def __init__(self, load: Load) -> None:
+        self.load = load
+        self.order = 0
+        self.rules: dict[tuple[str, Level], tuple[list[LogLine], list[dict[str, Any]]]] = {}
+        self.errnos: dict[str, str] = {}
+        self.unknown: dict[tuple[str, str], list[str]] = {}
+        self.gpl_ok = not is_proprietary(load.module, load.version)
+        self.used_gpl = False
+        self.proprietary = not self.gpl_ok
+        self.recorded = recorded_versions(load)
+
+    def add(
+        self, rule: str, level: Level, errno: str | None, details: dict[str, Any], *texts: str, once: str | None = None
+    ) -> None:
+        """One symbol's finding with its lines."""
+        lines, symbols = self.rules.setdefault((rule, level), ([], []))
+        for text in texts:
+            lines.append(line(text, self.order, once))
+            self.order += 1
+        symbols.append(details)
+        if errno:
+            self.errnos[rule] = errno
+
+    def fail(self, rule: str, errno: str, name: str, details: dict[str, Any], *texts: str) -> None:
+        """A symbol that could not be resolved: its own lines, then `Unknown symbol`."""
+        shown = unknown_symbol_line(self.load.module.name, name, errno, self.load.version)
+        if not self.load.version.since(2, 6, 36):
+            errno = "ENOENT"
+        self.add(rule, "error", errno, {"symbol": name, **details}, *texts, shown)
+
+    def lacks(self, rule: str, needs_: str, name: str) -> None:
+        self.unknown.setdefault((rule, needs_), []).append(name)
+
+    def answers(self) -> Iterator[Answer]:
+        for (rule, level), (lines, symbols) in self.rules.items():
+            names = [str(symbol["symbol"]) for symbol in symbols]
+            one, many = _SUMMARIES[rule]
+            shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+            license_ = self.load.module.info("license") or "unspecified"
+            summary = (one if len(names) == 1 else many).format(n=len(names), names=shown, license=license_)
+            errno = self.errnos.get(rule) if level == "error" else None
+            yield Finding(rule, level, summary, errno, tuple(lines), {"symbols": symbols})
+        for (rule, needs_), names in self.unknown.items():
+            yield Unknown(rule, needs_)
+
+
+_NUMBERS = {"ENOENT": -2, "EINVAL": -22, "EACCES": -13}
+
+
+def unknown_symbol_line(module: str, name: str, errno: str, version: Version) -> str:
+    """The kernel's line; the number in it is the error's, until 4.16 zero for a symbol that is just missing."""
+    if not version.since(2, 6, 36):
+        return f"{module}: Unknown symbol {name}"
+    number = 0 if errno == "ENOENT" and not version.since(4, 17) else _NUMBERS[errno]
+    return f"{module}: Unknown symbol {name} (err {number})"
+
+
+def symbols(load: Load) -> Iterator[Answer]:
+    """The walk over the symbol table."""
+    walk = _Walk(load)
+    for symbol in load.module.symbols:
+        if symbol.shndx == SHN_UNDEF:
+            _undefined(walk, symbol)
+        elif symbol.shndx == SHN_COMMON:
+            if not symbol.name.startswith("__gnu_lto"):
+                text = f"{load.module.name}: please compile with -fno-common"
+                walk.add(COMMON, "error", "ENOEXEC", {"symbol": symbol.name}, text)
+        else:
+            _outside(walk, symbol)
+    yield from walk.answers()
+
+
+def _outside(walk: _Walk, symbol: Symbol) -> None:
+    """A section index beyond the table: refused since 7.0 (6.1.y, 6.12.y), an arbitrary address before."""
+    load = walk.load
+    version = load.version
+    last = len(load.module.elf.sections) - 1
+    backported = version[:2] in ((6, 1), (6, 12)) and version.since(version.major, version.minor, 100)
+    if version.since(7, 0) or backported:
+        text = (
+            f"{load.module.name}: Symbol {symbol.name} has an invalid section index {symbol.shndx} (max {last})"
+        )
+        walk.add(INDEX, "error", "ENOEXEC", {"symbol": symbol.name}, text)
+
+
+def _undefined(walk: _Walk, symbol: Symbol) -> None:
+    load = walk.load
+    name = symbol.name
+    if load.target.arch == "ppc64":
+        if name in (".TOC.", "TOC."):
+            return
+        name = name.removeprefix(".")
+    if symbol.type == STT_REGISTER and (load.target.arch or "").startswith("sparc"):
+        return
+    rows = load.find(name)
+    usable = [row for row in rows if walk.gpl_ok or not row.gpl]
+    if usable:
+        _found(walk, name, usable[0])
+    elif symbol.bind == STB_WEAK or _ignored(load, name):
+        return
+    elif rows:
+        walk.fail(GPL_ONLY, "ENOENT", name, {"owner": rows[0].owner})
+    elif load.target.symbols is None or not load.target.symbols.complete:
+        walk.lacks(UNKNOWN, needs.SYMVERS, name)
+    else:
+        everywhere = load.target.symbols.find(name)
+        walk.fail(UNKNOWN, "ENOENT", name, {"owner": everywhere[0].owner if everywhere else None})
+
+
+def _ignored(load: Load, name: str) -> bool:
+    """x86 linkers leave this one behind."""
+    return name == "_GLOBAL_OFFSET_TABLE_" and load.module.arch in ("x86_64", "i386") and load.version.since(5, 12)
+
+
+def _found(walk: _Walk, name: str, row: Export) -> None:
+    if not _inherits(walk, name, row):
+        return
+    if row.gpl:
+        walk.used_gpl = True
+    if not _version(walk, name, row):
+        return
+    _namespace(walk, name, row)
+
+
+def _inherits(walk: _Walk, name: str, row: Export) -> bool:
+    """Using a proprietary module's symbol: forbidden after a GPL-only one, else taints. Since 5.9 (4.19.y, 5.4.y)."""
+    load = walk.load
+    if row.owner not in load.proprietary or walk.proprietary or not load.version.since(5, 9):
+        return True
+    label = load.module.name
+    shown = f" {name}" if load.version.since(5, 19) else ""
+    if walk.used_gpl:
+        text = f"{label}: module using GPL-only symbols uses symbols{shown} from proprietary module {row.owner}."
+        walk.fail(PROPRIETARY, "ENOENT", name, {"owner": row.owner}, text)
+        return False
+    text = f"{label}: module uses symbols{shown} from proprietary module {row.owner}, inheriting taint."
+    walk.add(PROPRIETARY, "warning", None, {"symbol": name, "owner": row.owner}, text)
+    walk.proprietary, walk.gpl_ok = True, False
+    return True
+
+
+def _version(walk: _Walk, name: str, row: Export) -> bool:
+    """Whether the symbol's version lets it through (also where that is not known)."""
+    load = walk.load
+    if load.target.modversions is False:
+        return True
+    if load.target.modversions is None:
+        walk.lacks(VERSION, f"whether CONFIG_MODVERSIONS is on: {needs.CONFIG}", name)
+        return True
+    check = check_version(walk.recorded, name, row.crc)
+    details = {"module_crc": check.module_crc, "target_crc": row.crc, "owner": row.owner}
+    if check.outcome == "differs":
+        text = f"{load.label}: disagrees about version of symbol {name}"
+        walk.fail(VERSION, "EINVAL", name, details, text)
+        return False
+    if check.outcome == "no-versions":
+        return _no_versions(walk, name, details)
+    if check.outcome == "missing":
+        return _missing(walk, name, check, details)
+    return True
+
+
+def _no_versions(walk: _Walk, name: str, details: dict[str, Any]) -> bool:
+    """No table at all: the same rule as for module_layout, which has spoken already."""
+    load = walk.load
+    if load.version.since(2, 6, 26) and load.target.option("MODULE_FORCE_LOAD") == "n":
+        walk.fail(VERSION, "EINVAL", name, details)
+        return False
+    return True
+
+
+def _missing(walk: _Walk, name: str, check: VersionCheck, details: dict[str, Any]) -> bool:
+    load = walk.load
+    if not load.version.since(2, 6, 26):
+        texts = (f'{load.module.name}: no version for "{name}" found: kernel tainted.', DEBUG_LOCKING)
+        walk.add(VERSION, "warning", None, {"symbol": name, **details}, *texts[:1], once="taint-F")
+        return True
+    refused = missing_refused(load, check)
+    text = f"{load.label}: no {'extended ' if check.extended else ''}symbol version for {name}"
+    if refused is None:
+        walk.lacks(VERSION, needs.VENDOR, name)
+    elif refused:
+        walk.fail(VERSION, "EINVAL", name, details, text)
+        return False
+    else:
+        walk.add(VERSION, "warning", None, {"symbol": name, **details}, text, once="no-symbol-version")
+    return True
+
+
+def _namespace(walk: _Walk, name: str, row: Export) -> None:
+    load = walk.load
+    if not row.namespace or not load.version.since(5, 4) or row.namespace in load.module.import_namespaces:
+        return
+    if row.namespace.startswith("module:") and load.version.since(6, 16):
+        if _is_named(load.module.name, row.namespace.removeprefix("module:")):
+            return
+    text = f"{load.module.name}: module uses symbol ({name}) from namespace {row.namespace}, but does not import it."
+    details = {"namespace": row.namespace, "owner": row.owner}
+    allowed = load.target.option("MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS")
+    if allowed is None:
+        walk.lacks(NAMESPACE, needs.CONFIG, name)
+    elif allowed == "y":
+        walk.add(NAMESPACE, "warning", None, {"symbol": name, **details}, text)
+    else:
+        walk.fail(NAMESPACE, "EINVAL", name, details, text)
+
+
+def _is_named(module: str, names: str) -> bool:
+    """Whether a `module:` namespace names this module; a `*` at an item's end matches any rest."""
+    folded = module.replace("-", "_")
+    for item in names.split(","):
+        item = item.replace("-", "_")
+        if folded == item or (item.endswith("*") and folded.startswith(item[:-1])):
+            return True
+    return False
+
+
+def needed_modules(load: Load) -> tuple[str, ...]:
+    """The modules whose symbols the module uses, in the order of first use; the kernel's own are not among them."""
+    owners: dict[str, None] = {}
+    for symbol in load.module.symbols:
+        rows = load.find(symbol.name) if symbol.shndx == SHN_UNDEF else ()
+        if rows and rows[0].owner not in (KERNEL, load.module.name):
+            owners[rows[0].owner] = None
+    return tuple(owners)

@@ -1,0 +1,72 @@
+"""The order of the load path: which stages a kernel goes through, by its version.
+
+`load_module()` of kernel/module/main.c (kernel/module.c until 5.18), 2.6.0 to 7.3. A module is refused at the first stage
+that refuses; what comes later is judged all the same, so that one run shows everything there is to mend.
+"""
+
+from __future__ import annotations
+
+from ..version import Version
+from .facts import Stage
+from .stages.already_loaded import already_loaded
+from .stages.arch import arch
+from .stages.btf import btf
+from .stages.dependency import dependency
+from .stages.elf_format import header, sections, tables
+from .stages.exports import duplicate_export, export_versions
+from .stages.license import license, license_by_name, out_of_tree, retpoline, staging, test
+from .stages.livepatch import livepatch
+from .stages.module_layout import module_layout
+from .stages.module_struct import module_struct
+from .stages.sections import arch_sections, wx_section
+from .stages.signature import signature, unsigned_taint
+from .stages.symbols import symbols
+from .stages.vermagic import vermagic
+
+#: the newest version whose load path is known; later ones are judged like it
+NEWEST = Version(7, 3, 0)
+
+_ELF = (header, arch, sections, module_struct, tables)
+_TAINTS = (out_of_tree, retpoline, staging, livepatch, license, test)
+
+#: (first version, stages) of each shape of the load path, newest first
+EPOCHS: tuple[tuple[tuple[int, int, int], tuple[Stage, ...]], ...] = (
+    ((6, 4, 0), (
+        signature, *_ELF, module_layout, vermagic, livepatch, already_loaded, arch_sections, wx_section,
+        out_of_tree, retpoline, staging, license, test, unsigned_taint, license_by_name,
+        export_versions, symbols, duplicate_export, btf,
+    )),
+    ((5, 13, 0), (
+        signature, *_ELF, module_layout, vermagic, *_TAINTS, arch_sections, wx_section, already_loaded,
+        unsigned_taint, license_by_name, export_versions, symbols, duplicate_export, btf,
+    )),
+    ((4, 19, 0), (
+        header, arch, sections, tables, signature, module_layout, vermagic, *_TAINTS, arch_sections, wx_section,
+        already_loaded, unsigned_taint, license_by_name, export_versions, symbols, duplicate_export, btf,
+    )),
+    ((3, 8, 0), (
+        signature, header, arch, sections, tables, module_layout, vermagic, *_TAINTS, arch_sections, already_loaded,
+        unsigned_taint, license_by_name, export_versions, symbols, duplicate_export,
+    )),
+    ((2, 6, 36), (
+        header, arch, sections, tables, module_layout, vermagic, *_TAINTS, arch_sections, license_by_name,
+        export_versions, symbols, already_loaded, duplicate_export,
+    )),
+    ((2, 6, 0), (
+        header, arch, sections, tables, module_layout, vermagic, staging, already_loaded, arch_sections, license,
+        license_by_name, symbols, export_versions, duplicate_export,
+    )),
+)  # fmt: skip
+
+#: 5.10.y took over the order of 5.13
+_BACKPORTED = (5, 10, 37)
+
+
+def stages(version: Version) -> tuple[Stage, ...]:
+    """The stages of that version's load path in their order; modprobe's dependencies come before them."""
+    if version[:2] == _BACKPORTED[:2] and version.since(*_BACKPORTED):
+        version = Version(5, 13, 0)
+    for since, found in EPOCHS:
+        if version.since(*since):
+            return (dependency, *found)
+    return (dependency, *EPOCHS[-1][1])

@@ -1,0 +1,177 @@
+"""JSON, schema 1: the documents of `check`, `show` and `target`. Within a schema fields are only added."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..loader.facts import Finding, Prediction
+from ..module.facts import Module, Signature
+from ..target.facts import Target
+
+SCHEMA = 1
+
+
+def dump(document: Mapping[str, Any]) -> str:
+    """The document as text: indented, ASCII, ending in a newline."""
+    return json.dumps(document, indent=1) + "\n"
+
+
+def crc(value: int | None) -> str | None:
+    """A CRC as the schema has it, `0x%08x`."""
+    return None if value is None else f"0x{value:08x}"
+
+
+def check_document(
+    predictions: Iterable[Prediction | tuple[str, str]],
+    target: Target | None,
+    loader: str,
+    modcheck_version: str,
+    error: str | None = None,
+) -> dict[str, Any]:
+    """What `check` prints.
+
+    :param predictions: predictions, and pairs of path and reason for files that could not be read
+    :param error: why nothing could be predicted at all
+    """
+    modules = [_module_entry(one) for one in predictions]
+    verdicts = [module.get("verdict") for module in modules if "error" not in module]
+    document: dict[str, Any] = {"schema": SCHEMA, "modcheck": modcheck_version, "loader": loader}
+    if error is not None:
+        return {**document, "error": error}
+    assumed: dict[str, None] = {}
+    for one in predictions:
+        if isinstance(one, Prediction):
+            assumed.update(dict.fromkeys(one.assumed))
+    return {
+        **document,
+        "target": target_object(target) if target else None,
+        "assumed": list(assumed),
+        "summary": {
+            "modules": len(modules),
+            **{verdict: verdicts.count(verdict) for verdict in ("loads", "refused", "unknown")},
+            "errors": sum("error" in module for module in modules),
+            "ignored": sum(
+                finding["ignored"] for module in modules for finding in module.get("findings", ()) if "ignored" in finding
+            ),
+        },
+        "modules": modules,
+    }
+
+
+def _module_entry(one: Prediction | tuple[str, str]) -> dict[str, Any]:
+    if not isinstance(one, Prediction):
+        path, reason = one
+        return {"path": path, "error": f"{path}: {reason}"}
+    module = one.module
+    entry: dict[str, Any] = {"path": module.path, "name": module.name}
+    if module.error:
+        entry["error"] = f"{module.path}: {module.error}"
+    entry.update(verdict=one.verdict, first=one.first)
+    if one.earlier_unknown:
+        entry["earlier_unknown"] = list(one.earlier_unknown)
+    entry.update(errno=one.errno, message=one.message, insmod_message=one.insmod_message, log=list(one.log))
+    if one.failed_in:
+        entry["failed_in"] = one.failed_in
+    entry["needs"] = list(one.needs)
+    entry["findings"] = [_finding(finding) for finding in one.findings]
+    entry["unchecked"] = [{"rule": unknown.rule, "needs": unknown.needs} for unknown in one.unchecked]
+    return entry
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "rule": finding.rule,
+        "level": finding.level,
+        "summary": finding.summary,
+        "errno": finding.errno,
+        "log": [line.text for line in finding.log],
+        "details": _plain(finding.details),
+        "why": finding.why,
+        "fix": list(finding.fix),
+    }
+    if finding.ignored:
+        found["ignored"] = True
+    return found
+
+
+def _plain(value: Any, key: str = "") -> Any:
+    """Details with their CRCs as the schema writes them."""
+    if isinstance(value, Mapping):
+        return {name: _plain(item, name) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return crc(value) if key.endswith("crc") and isinstance(value, int) else value
+
+
+def target_object(target: Target) -> dict[str, Any]:
+    """A target with all its facts."""
+    return {
+        "release": target.release,
+        "version": str(target.version) if target.version else None,
+        "vendor": target.vendor,
+        "vermagic": target.vermagic,
+        "arch": target.arch,
+        "endianness": target.endianness,
+        "modversions": target.modversions,
+        "symbols": target.symbols.count if target.symbols else None,
+        "this_module_size": target.this_module_size,
+        "sources": dict(target.sources),
+        "notes": list(target.notes),
+    }
+
+
+def target_document(target: Target) -> dict[str, Any]:
+    """What `target` prints."""
+    return {"schema": SCHEMA, "target": target_object(target)}
+
+
+def show_document(modules: Iterable[Module | tuple[str, str]]) -> dict[str, Any]:
+    """What `show` prints."""
+    return {"schema": SCHEMA, "modules": [_show_entry(module) for module in modules]}
+
+
+def _show_entry(module: Module | tuple[str, str]) -> dict[str, Any]:
+    if not isinstance(module, Module):
+        return {"path": module[0], "error": f"{module[0]}: {module[1]}"}
+    entry: dict[str, Any] = {"path": module.path}
+    if module.error:
+        entry["error"] = f"{module.path}: {module.error}"
+    versions = dict(reversed(module.versions or ()))
+    versions.update(reversed(module.versions_ext or ()))
+    entry.update(
+        name=module.name,
+        arch=module.arch,
+        machine=module.machine,
+        bits=module.elf.bits,
+        endianness=module.elf.endianness,
+        compression=module.compression,
+        vermagic=module.vermagic,
+        modinfo=[list(pair) for pair in module.modinfo],
+        versions=_versions(module.versions),
+        versions_ext=_versions(module.versions_ext),
+        undefined=[
+            {"name": symbol.name, "weak": symbol.bind == 2, "crc": crc(versions.get(symbol.name))}
+            for symbol in module.undefined
+        ],
+        exports=[
+            {"name": export.name, "crc": crc(export.crc), "gpl": export.gpl, "namespace": export.namespace or None}
+            for export in module.exports
+        ],
+        this_module_size=module.this_module_size,
+        signature=_signature(module.signature),
+    )
+    return entry
+
+
+def _versions(versions: tuple[tuple[str, int], ...] | None) -> list[list[str | None]] | None:
+    return None if versions is None else [[name, crc(value)] for name, value in versions]
+
+
+def _signature(signature: Signature | None) -> dict[str, Any] | None:
+    if signature is None:
+        return None
+    fields = signature.fields
+    kind = {1: "X509", 2: "PKCS#7"}.get(fields[2], str(fields[2])) if fields else None
+    return {"id_type": kind, "sig_len": signature.sig_len, "trailer_length": signature.trailer_length}

@@ -1,0 +1,199 @@
+"""The text report: what a developer reads at a failing gate. Verdict first, then the words to search for, then why.
+
+One module's part fits a screen: long lists are counted and cut unless `verbose`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ..loader.facts import Finding, Prediction
+from ..target.facts import Target
+from .style import Style
+
+#: how many log lines and table rows of one kind are shown without -v
+SHOWN = 8
+
+
+def check_report(
+    predictions: Sequence[Prediction], target: Target, loader: str, style: Style, *, verbose: bool = False
+) -> str:
+    """The report of `check` on modules that could be read."""
+    parts = [_module(prediction, target, loader, style, verbose) for prediction in predictions]
+    parts += _tail(predictions, target, style, verbose)
+    return "\n".join(parts)
+
+
+def _module(one: Prediction, target: Target, loader: str, style: Style, verbose: bool) -> str:
+    lines = [_headline(one, target, style)]
+    if one.verdict == "refused":
+        lines += ["", *_quotes(one, loader, style, verbose)]
+    elif one.log and (verbose or one.verdict == "loads"):
+        lines += [_quote("dmesg says", text) if not index else _quote("", text) for index, text in enumerate(one.log)]
+    for finding in one.findings:
+        if finding.level == "error" or (finding.rule == "vermagic" and finding.level == "note") or verbose:
+            lines += _finding(finding, one, style, verbose)
+    if one.needs and loader == "modprobe":
+        lines.append(f"  loaded first: {', '.join(one.needs)}")
+        if one.insmod_refuses:
+            lines.append("  insmod alone would be refused: it does not load them (Unknown symbol in module)")
+    if one.unchecked:
+        lines += ["", "  not decided, for want of:"]
+        rules: dict[str, list[str]] = {}
+        for unknown in one.unchecked:
+            rules.setdefault(unknown.needs, []).append(unknown.rule)
+        lines += [f"    {', '.join(names)}: {needs}" for needs, names in rules.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _headline(one: Prediction, target: Target, style: Style) -> str:
+    where = f" on {target.release}" if target.release else ""
+    verdict = style.verdict(one.verdict)
+    if one.verdict == "refused":
+        extra = f": {one.insmod_message}" if one.insmod_message else ""
+        return f"{one.module.path}: {verdict}{where}{extra} ({one.errno})"
+    if one.verdict == "unknown":
+        return f"{one.module.path}: {verdict}{where}: nothing refuses it so far, but not everything could be checked"
+    return f"{one.module.path}: {verdict}{where}"
+
+
+def _quote(who: str, text: str) -> str:
+    return f"  {who:<14} {text}"
+
+
+def _quotes(one: Prediction, loader: str, style: Style, verbose: bool) -> list[str]:
+    """What insmod, modprobe and dmesg say."""
+    words = [_quote("insmod says", f"insmod: ERROR: could not insert module {one.module.path}: {one.insmod_message}")]
+    if loader == "modprobe":
+        words.append(_quote("modprobe says", f"modprobe: ERROR: could not insert '{one.module.name}': {one.message}"))
+    log = one.log
+    shown = log if verbose or len(log) <= SHOWN else log[: SHOWN - 1]
+    words += [_quote("" if index else "dmesg says", style.strong(text)) for index, text in enumerate(shown)]
+    if len(shown) < len(log):
+        words.append(_quote("", f"… and {len(log) - len(shown)} more lines (-v shows all)"))
+    if not log:
+        words.append(_quote("dmesg says", "nothing: the kernel refuses without a word"))
+    if one.failed_in:
+        words.append(_quote("", f"(all of it about {one.failed_in}, which must be loaded first)"))
+    if not one.first:
+        words.append(_quote("", f"(or stops earlier: {', '.join(one.earlier_unknown)} could not be checked)"))
+    return words
+
+
+def _finding(finding: Finding, one: Prediction, style: Style, verbose: bool) -> list[str]:
+    mark = " (ignored)" if finding.ignored else ""
+    lines = ["", f"  {style.rule(finding.rule)}{mark}: {finding.summary}"]
+    table = _table(finding, style, verbose)
+    if table:
+        lines += ["", *(f"    {line}" for line in table), ""]
+    if finding.why:
+        lines.append(f"  why  {finding.why}")
+    lines += [f"  {'fix' if not index else '   '}  {step}" for index, step in enumerate(finding.fix)]
+    return lines
+
+
+def _table(finding: Finding, style: Style, verbose: bool) -> list[str]:
+    if finding.rule == "vermagic" and finding.details.get("target"):
+        return _vermagic_table(finding, style)
+    if finding.rule in ("symbol-version", "module-layout"):
+        return _crc_table(finding, style, verbose)
+    symbols = finding.details.get("symbols", ())
+    if finding.rule in ("unknown-symbol", "gpl-only-symbol", "namespace") and len(symbols) > 3:
+        return _symbol_list(symbols, verbose)
+    return []
+
+
+def _vermagic_table(finding: Finding, style: Style) -> list[str]:
+    """Token by token, each word of one side beside the same word of the other."""
+    ours, theirs = str(finding.details["module"]).split(), str(finding.details["target"]).split()
+    rows = [(ours[0] if ours else "", theirs[0] if theirs else "")]
+    words = [word for word in theirs[1:]]
+    words += [word for word in ours[1:] if word not in words]
+    rows += [(word if word in ours[1:] else "-", word if word in theirs[1:] else "-") for word in words]
+    compared = finding.details.get("release_compared")
+    table = []
+    for index, (one, other) in enumerate(rows):
+        mark = "" if one == other else "!=" if index or compared else "not compared"
+        table.append((mark, "release" if not index else "", style.differs(one, one != other), other))
+    return _tabulate(table, ("", "vermagic", "module", "kernel"))
+
+
+def _crc_table(finding: Finding, style: Style, verbose: bool) -> list[str]:
+    """CRCs, grouped by the module that exports the symbols."""
+    symbols = list(finding.details.get("symbols") or [{**finding.details, "owner": "vmlinux"}])
+    symbols.sort(key=lambda symbol: (symbol["owner"] != "vmlinux", symbol["owner"] or ""))
+    shown = symbols if verbose else symbols[:SHOWN]
+    rows = []
+    owner = None
+    for symbol in shown:
+        rows.append((
+            symbol["owner"] if symbol["owner"] != owner else "",
+            symbol["symbol"],
+            style.differs(_crc(symbol["module_crc"]), True),
+            _crc(symbol["target_crc"]),
+        ))  # fmt: skip
+        owner = symbol["owner"]
+    table = _tabulate(rows, ("exported by", "symbol", "module", "kernel"))
+    if len(shown) < len(symbols):
+        table.append(f"… and {len(symbols) - len(shown)} more (-v shows all)")
+    return table
+
+
+def _symbol_list(symbols: Sequence[dict[str, str | None]], verbose: bool) -> list[str]:
+    shown = symbols if verbose else symbols[:SHOWN]
+    table = _tabulate([(s["owner"] or "nobody", s["symbol"]) for s in shown], ("exported by", "symbol"))
+    if len(shown) < len(symbols):
+        table.append(f"… and {len(symbols) - len(shown)} more (-v shows all)")
+    return table
+
+
+def _crc(value: int | None) -> str:
+    return "none" if value is None else f"0x{value:08x}"
+
+
+def _tabulate(rows: Sequence[Sequence[str | None]], headers: Sequence[str]) -> list[str]:
+    from tabulate import tabulate  # costs 15 ms: only where a table is drawn
+
+    return tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True).splitlines()
+
+
+def _tail(predictions: Sequence[Prediction], target: Target, style: Style, verbose: bool) -> list[str]:
+    """What describes the target, what was assumed, what is never predicted, and the sum."""
+    lines = target_lines(target, style, verbose=verbose)
+    assumed: dict[str, None] = {}
+    for one in predictions:
+        assumed.update(dict.fromkeys(one.assumed))
+    if assumed:
+        lines.append(f"assumed: {'; '.join(assumed)}")
+    lines.append("not predicted: memory, hardware, what the module's init function returns")
+    if len(predictions) > 1:
+        verdicts = [one.verdict for one in predictions]
+        counts = [f"{verdicts.count(verdict)} {verdict}" for verdict in ("loads", "refused", "unknown")]
+        ignored = sum(finding.ignored for one in predictions for finding in one.findings)
+        counts += [f"{ignored} ignored"] if ignored else []
+        lines.append(f"{len(predictions)} modules: {', '.join(counts)}")
+    return [*lines, ""]
+
+
+def target_lines(target: Target, style: Style, *, verbose: bool) -> list[str]:
+    """The target in a few lines, with the sources of its facts; contradictions are never left out."""
+    crcs = {True: "compares CRCs", False: "no CRCs (CONFIG_MODVERSIONS is off)", None: "CRCs: unknown"}
+    facts = [target.release or "release unknown", target.arch or "architecture unknown", crcs[target.modversions]]
+    if target.symbols:
+        facts.append(f"{target.symbols.count} symbols")
+    lines = [f"kernel: {', '.join(facts)}"]
+    if verbose:
+        lines += [f"  {name}: {source}" for name, source in target.sources.items()]
+    else:
+        lines.append(f"  described by {'; '.join(_short_sources(target.sources.values()))}")
+    if target.built_here:
+        lines.append(
+            "  that is what the module was built against, not the board: add --release and --config taken from the board"
+        )
+    lines += [f"  {style.warning('note')}: {note}" for note in target.notes]
+    return lines
+
+
+def _short_sources(sources: Iterable[str]) -> list[str]:
+    files = (source.split(" (")[0] for source in sources if not source.startswith("computed"))
+    return list(dict.fromkeys(files))

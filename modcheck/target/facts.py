@@ -1,0 +1,87 @@
+"""What is known of one kernel: the `Target` that the readers make and the loader judges by.
+
+A fact that is not known is None, never a default. `sources` says of each fact from which file or option it came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from ..arch import Endianness
+from ..module.facts import Export
+from ..version import Version
+from .kconfig import Config
+from .symvers import KERNEL, Symvers
+
+
+class Symbols:
+    """The exports of a kernel and its modules, from one or more tables; earlier tables go first."""
+
+    def __init__(self, tables: Iterable[Symvers]) -> None:
+        self.tables = tuple(tables)
+
+    @cached_property
+    def complete(self) -> bool:
+        """Whether a kernel's own table is among them: only then is a symbol that none has known to be absent."""
+        return any(table.has_kernel for table in self.tables)
+
+    @cached_property
+    def has_crcs(self) -> bool:
+        """Whether a table of the kernel itself has CRCs other than zero."""
+        return any(table.has_crcs for table in self.tables if table.has_kernel)
+
+    @property
+    def count(self) -> int:
+        return sum(table.rows for table in self.tables)
+
+    def find(self, name: str) -> tuple[Export, ...]:
+        """The exports of that name, the kernel's own first."""
+        found = [row for table in self.tables if (row := table.get(name))]
+        return tuple(sorted(found, key=lambda row: row.owner != KERNEL))
+
+    def owner_exports(self, owner: str) -> tuple[Export, ...]:
+        """All that the module `owner` exports."""
+        return tuple(row for table in self.tables for row in table if row.owner == owner)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One kernel that may be asked to load a module."""
+
+    release: str | None = None
+    """what `uname -r` prints, the first word of vermagic"""
+    version: Version | None = None
+    """which loader it has, and which messages"""
+    vendor: str | None = None
+    """who patched it: `debian`, `upstream`, `ubuntu`, …; None where nothing tells"""
+    vermagic: str | None = None
+    arch: str | None = None
+    endianness: Endianness | None = None
+    config: Config | None = None
+    symbols: Symbols | None = None
+    this_module_size: int | None = None
+    """sizeof(struct module) in bytes"""
+    built_here: bool = False
+    """described by the tree that modules are built in, which need not be what the board runs"""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """fact name: where it came from"""
+    notes: tuple[str, ...] = ()
+    """what contradicts what, and what an option replaced; whole sentences"""
+
+    @property
+    def modversions(self) -> bool | None:
+        """Whether it compares CRCs (CONFIG_MODVERSIONS); None where nothing tells."""
+        if self.config is not None:
+            return self.config.on("MODVERSIONS")
+        if self.vermagic is not None:
+            if "modversions" in self.vermagic.split():
+                return True
+            if self.version is not None and self.version.since(2, 6, 26):
+                return False
+        return True if self.symbols is not None and self.symbols.has_crcs else None
+
+    def option(self, name: str) -> str | None:
+        """The value of `CONFIG_name` (`n` when it is off); None when the configuration is not known."""
+        return None if self.config is None else self.config.get(name)

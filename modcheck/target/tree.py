@@ -1,0 +1,112 @@
+"""A kernel's build tree, or the headers package made from one: where it keeps release, version and tables.
+
+Sources: the top Makefile of 2.6.11 to 7.3 (`utsrelease.h`, `kernel.release`), Debian's headers packages
+(`.kernelvariables`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import TargetError
+
+_RELEASE_HEADERS = ("include/generated/utsrelease.h", "include/linux/utsrelease.h", "include/linux/version.h")
+_UTS_RELEASE = re.compile(r'^#define\s+UTS_RELEASE\s+"([^"]*)"', re.MULTILINE)
+_KERNELRELEASE = re.compile(r"^(?:override\s+)?KERNELRELEASE\s*:?=\s*(\S+)", re.MULTILINE)
+_MAKEFILE_VERSION = re.compile(r"^VERSION = (\d+)\nPATCHLEVEL = (\d+)\n(?:SUBLEVEL = (\d+)\n)?", re.MULTILINE)
+_SEED_HEADERS = ("include/generated/randstruct_hash.h", "include/generated/randomize_layout_hash.h")
+_SEED = re.compile(r'RANDSTRUCT_HASHED_SEED\s+"([0-9a-f]+)"')
+
+
+class Tree:
+    """One build or headers directory; its methods read what is asked for, and None means that it is not there."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def _text(self, name: str) -> str | None:
+        try:
+            return (self.path / name).read_text("utf-8", "replace")
+        except OSError:
+            return None
+
+    def _search(self, name: str, pattern: re.Pattern[str]) -> re.Match[str] | None:
+        text = self._text(name)
+        return pattern.search(text) if text is not None else None
+
+    def origin(self, name: str) -> str:
+        """How a file of the tree is called in reports."""
+        return os.path.join(self.path, name)
+
+    def release(self) -> tuple[str, str] | None:
+        """The release that vermagic is compiled from, and the file that says so."""
+        for name in _RELEASE_HEADERS:
+            if found := self._search(name, _UTS_RELEASE):
+                return found[1], self.origin(name)
+        if found := self._search(".kernelvariables", _KERNELRELEASE):
+            return found[1], self.origin(".kernelvariables")
+        return self.kernel_release()
+
+    def kernel_release(self) -> tuple[str, str] | None:
+        """What `include/config/kernel.release` says: upstream the release, in Debian's packages the version."""
+        name = "include/config/kernel.release"
+        text = self._text(name)
+        return (text.strip(), self.origin(name)) if text and text.strip() else None
+
+    def makefile_version(self) -> tuple[str, str] | None:
+        """The version in the top Makefile of a source tree."""
+        if found := self._search("Makefile", _MAKEFILE_VERSION):
+            return ".".join(number for number in found.groups() if number), self.origin("Makefile")
+        return None
+
+    def randstruct_seed(self) -> str | None:
+        """The hashed seed of CONFIG_RANDSTRUCT, which ends vermagic."""
+        return next((found[1] for name in _SEED_HEADERS if (found := self._search(name, _SEED))), None)
+
+    def is_debian(self) -> bool:
+        """Whether Debian's packaging made it."""
+        return (self.path / ".kernelvariables").is_file()
+
+    def symvers(self) -> Path | None:
+        """Its Module.symvers, compressed or not."""
+        names = ("Module.symvers", "Module.symvers.gz", "Module.symvers.xz", "Module.symvers.zst")
+        return next((self.path / name for name in names if (self.path / name).is_file()), None)
+
+    def own_modules(self) -> Iterator[Path]:
+        """Modules that were built in it and are still there, as its modules.order lists them."""
+        for line in (self._text("modules.order") or "").splitlines():
+            path = self.path / re.sub(r"\.o$", ".ko", line.strip().removeprefix("kernel/"))
+            if path.is_file():
+                yield path
+
+
+def is_tree(path: Path) -> bool:
+    """Whether `path` is a kernel's build or headers directory."""
+    return (path / ".config").is_file() and any((path / "include" / name).is_dir() for name in ("generated", "config"))
+
+
+def find_tree(path: Path, release: str | None = None) -> Tree:
+    """The build or headers directory at `path`, or the one below it.
+
+    :param release: picks one where several lie below `path`
+    :raises TargetError: none there, or several of different releases
+    """
+    if is_tree(path):
+        return Tree(path)
+    found: dict[Path, Tree] = {}
+    for pattern in ("build", "*", "usr/src/*", "usr/lib/modules/*/build", "lib/modules/*/build"):
+        for candidate in sorted(path.glob(pattern)):
+            if is_tree(candidate):
+                found.setdefault(candidate.resolve(), Tree(candidate))
+    trees = list(found.values())
+    if release is not None and len(trees) > 1:
+        trees = [tree for tree in trees if (known := tree.release()) and known[0] == release]
+    if len(trees) == 1:
+        return trees[0]
+    if trees or found:
+        names = ", ".join((known := tree.release()) and known[0] or str(tree.path) for tree in found.values())
+        raise TargetError(path, f"holds more than one kernel: {names}; --release picks one")
+    raise TargetError(path, "no kernel build or headers directory (no .config beside include/generated or include/config)")
