@@ -24,7 +24,3 @@ class UnreadableError(ModcheckError):
 
 class TargetError(ModcheckError):
     """A description of a kernel that is broken, or that describes nothing."""
-
-
-class NotAModuleError(ModcheckError):
-    """A path named as a module that is none, and cannot be handed to a kernel at all (a folder without modules, say)."""

@@ -1,7 +1,7 @@
 """Files as bytes: reading, and undoing gzip, xz and zstd, which are told by their magic numbers and not by file names.
 
-Both readers (`module/`, `target/`) begin here. What a file may grow to is bounded, so that a decompression bomb costs at
-most `LIMIT` bytes of memory.
+Both readers (`module/`, `target/`) begin here. What a file may grow to is bounded, so that a decompression bomb costs
+at most `LIMIT` bytes of memory.
 """
 
 from __future__ import annotations

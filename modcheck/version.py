@@ -11,7 +11,7 @@ _ABI = re.compile(r"\d+\.\d+\.0-\d")
 
 
 class Version(NamedTuple):
-    """`6.1.192` is (6, 1, 192). `patch` is None where only the series is known, as from the release `6.1.0-56-amd64`."""
+    """`6.1.192` is (6, 1, 192). `patch` is None where only the series is known, as from `6.1.0-56-amd64`."""
 
     major: int
     minor: int

@@ -58,7 +58,7 @@ class Archive:
         command += ["-o", "Dir::Etc::sourceparts=-", "-o", f"APT::Architecture={self.arch}"]
         command += ["-o", f"APT::Architectures::={self.arch}", "-o", "Acquire::Languages=none"]
         command += ["-o", "APT::Sandbox::User=", *words]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=cwd)
+        done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=cwd)
         if done.returncode:
             raise SystemExit(f"{tool} {' '.join(words)} ({self.suite} {self.arch}): {done.stderr.strip()[-500:]}")
         return done.stdout
@@ -101,7 +101,8 @@ class Archive:
         """The versions of the source package `source` that match `pattern` in full, oldest first."""
         rows = (line.split("|") for line in self._apt("apt-cache", "madison", source).splitlines())
         found = {row[1].strip() for row in rows if row[0].strip() == source and "Sources" in row[2]}
-        return sorted((v for v in found if re.fullmatch(pattern, v)), key=lambda v: [int(n) for n in re.findall(r"\d+", v)])
+        matching = (version for version in found if re.fullmatch(pattern, version))
+        return sorted(matching, key=lambda version: [int(n) for n in re.findall(r"\d+", version)])
 
     def source(self, dest: Path, package: str) -> None:
         """Download the source package (its `.dsc` and tarballs, not unpacked) into `dest`."""

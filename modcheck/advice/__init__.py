@@ -92,7 +92,9 @@ def _module_layout(finding: Finding, prediction: Prediction, target: Target) -> 
         why = f"the module was built for {ours.split()[0]}, this kernel is {theirs.split()[0]}"
     else:
         why = "the module was built with another .config, another source or another Module.symvers than this kernel"
-    return why, (f"build it again in the tree of {target.release or 'this kernel'}, with its .config and Module.symvers",)
+    return why, (
+        f"build it again in the tree of {target.release or 'this kernel'}, with its .config and Module.symvers",
+    )
 
 
 def _symbol_version(finding: Finding, prediction: Prediction, target: Target) -> Advice:
@@ -138,7 +140,9 @@ def _namespace(finding: Finding, prediction: Prediction, target: Target) -> Advi
     names = sorted({str(symbol["namespace"]) for symbol in finding.details["symbols"]})
     quoted = target.version is not None and target.version.since(6, 13)
     imports = tuple(f'MODULE_IMPORT_NS("{name}");' if quoted else f"MODULE_IMPORT_NS({name});" for name in names)
-    return "the source does not declare the namespace (modpost says so, too)", (f"add to the source: {' '.join(imports)}",)
+    return "the source does not declare the namespace (modpost says so, too)", (
+        f"add to the source: {' '.join(imports)}",
+    )
 
 
 def _arch(finding: Finding, prediction: Prediction, target: Target) -> Advice:

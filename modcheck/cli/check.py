@@ -50,6 +50,7 @@ _EPILOG = (
 @click.pass_context
 def check(
     context: click.Context,
+    /,
     modules: tuple[str, ...],
     loader: str,
     loaded: tuple[str, ...],
@@ -135,7 +136,11 @@ def _diagnostics(results: list[Prediction | tuple[str, str]], ignore: tuple[str,
         if module.error:
             fail(ModcheckError(module.path, module.error))
         elif module.name in names:
-            fail(ModcheckError(module.path, f"the same name as {names[module.name]} ({module.name}); each is judged alone"))
+            fail(
+                ModcheckError(
+                    module.path, f"the same name as {names[module.name]} ({module.name}); each is judged alone"
+                )
+            )
         names.setdefault(module.name, module.path)
     for rule in ignore:
         if rule not in found:

@@ -16,7 +16,12 @@ from .common import ERROR, fail, parse_formats, style_for, target_from, target_o
 @click.option("--format", "formats", multiple=True, metavar="FORMAT[:FILE]", help="text (default) or json; repeatable.")
 @click.pass_context
 def target(
-    context: click.Context, sources: tuple[str, ...], targets: tuple[str, ...], formats: tuple[str, ...], **facts: Any
+    context: click.Context,
+    /,
+    sources: tuple[str, ...],
+    targets: tuple[str, ...],
+    formats: tuple[str, ...],
+    **facts: Any,
 ) -> None:
     """Show what is known of a kernel; each SOURCE is a --target."""
     outputs = parse_formats(formats, ("text", "json"))

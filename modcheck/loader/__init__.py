@@ -69,7 +69,7 @@ class _Judge:
         already: Collection[str],
     ) -> None:
         self.target, self.loader = target, loader
-        self.force = {"force_vermagic": force_vermagic, "force_modversion": force_modversion}
+        self.force_vermagic, self.force_modversion = force_vermagic, force_modversion
         self.ignore, self.already = frozenset(ignore), frozenset(already)
         self.version = min(target.version or NEWEST, NEWEST, key=lambda version: (version[0], version[1]))
         self.loaded_names = frozenset(one if isinstance(one, str) else one.name for one in loaded)
@@ -111,9 +111,7 @@ class _Judge:
             others = tuple(
                 row
                 for row in rows
-                if row.owner != KERNEL
-                and row.owner not in replaced
-                and (everything or row.owner in self.loaded_names)
+                if row.owner != KERNEL and row.owner not in replaced and (everything or row.owner in self.loaded_names)
             )
             return kernel + given + others
 
@@ -124,7 +122,8 @@ class _Judge:
             find=find,
             loaded=self.loaded_names,
             proprietary=self.proprietary,
-            **self.force,
+            force_vermagic=self.force_vermagic,
+            force_modversion=self.force_modversion,
         )
 
     def _walk(self, load: Load, needs: tuple[str, ...]) -> Prediction:

@@ -1,7 +1,7 @@
 """The order of the load path: which stages a kernel goes through, by its version.
 
-`load_module()` of kernel/module/main.c (kernel/module.c until 5.18), 2.6.0 to 7.3. A module is refused at the first stage
-that refuses; what comes later is judged all the same, so that one run shows everything there is to mend.
+`load_module()` of kernel/module/main.c (kernel/module.c until 5.18), 2.6.0 to 7.3. A module is refused at the first
+stage that refuses; what comes later is judged all the same, so that one run shows everything there is to mend.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
@@ -29,7 +29,7 @@ _SYMBOL = {32: "IIIBBH", 64: "IBBHQQ"}
 _MACHINE_NAMES = {value: name for name, value in ENUM_E_MACHINE.items() if isinstance(value, int)}
 
 
-@lru_cache(maxsize=None)
+@cache
 def _structs(little_endian: bool, elfclass: int) -> ELFStructs:
     structs = ELFStructs(little_endian=little_endian, elfclass=elfclass)
     structs.create_basic_structs()

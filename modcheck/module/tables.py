@@ -92,9 +92,7 @@ def _relocation_sections(image: Image) -> dict[int, list[Section]]:
     return found
 
 
-def _relocations(
-    image: Image, target: Section, sections: dict[int, list[Section]]
-) -> list[tuple[int, int, int]]:
+def _relocations(image: Image, target: Section, sections: dict[int, list[Section]]) -> list[tuple[int, int, int]]:
     """Offset, symbol index and addend of each relocation for `target`, by offset. The words of REL sections hold
     their addends (4 bytes: all architectures with REL have 32 bits, or mips's old 64-bit form)."""
     found = []
@@ -141,9 +139,7 @@ def _entries(
     if not texts or not values:
         return []
     word = min(texts) - min(values)  # a value's place to its name's
-    return [
-        (texts[value + word], texts.get(value + 2 * word, "")) for value in values if value + word in texts
-    ]
+    return [(texts[value + word], texts.get(value + 2 * word, "")) for value in values if value + word in texts]
 
 
 def _string_at(image: Image, table: Section, offset: int) -> str:

@@ -53,7 +53,10 @@ def check_document(
             **{verdict: verdicts.count(verdict) for verdict in ("loads", "refused", "unknown")},
             "errors": sum("error" in module for module in modules),
             "ignored": sum(
-                finding["ignored"] for module in modules for finding in module.get("findings", ()) if "ignored" in finding
+                finding["ignored"]
+                for module in modules
+                for finding in module.get("findings", ())
+                if "ignored" in finding
             ),
         },
         "modules": modules,

@@ -107,7 +107,7 @@ def _vermagic_table(finding: Finding, style: Style) -> list[str]:
     """Token by token, each word of one side beside the same word of the other."""
     ours, theirs = str(finding.details["module"]).split(), str(finding.details["target"]).split()
     rows = [(ours[0] if ours else "", theirs[0] if theirs else "")]
-    words = [word for word in theirs[1:]]
+    words = theirs[1:]
     words += [word for word in ours[1:] if word not in words]
     rows += [(word if word in ours[1:] else "-", word if word in theirs[1:] else "-") for word in words]
     compared = finding.details.get("release_compared")
@@ -188,7 +188,7 @@ def target_lines(target: Target, style: Style, *, verbose: bool) -> list[str]:
         lines.append(f"  described by {'; '.join(_short_sources(target.sources.values()))}")
     if target.built_here:
         lines.append(
-            "  that is what the module was built against, not the board: add --release and --config taken from the board"
+            "  the tree that modules are built in, not the board: add --release and --config taken from the board"
         )
     lines += [f"  {style.warning('note')}: {note}" for note in target.notes]
     return lines

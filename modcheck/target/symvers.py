@@ -1,9 +1,9 @@
 """Module.symvers: the symbols that a kernel build exports, one per line (`scripts/mod/modpost.c`, 2.6.0 to 7.3).
 
-    2.6.0 - 2.6.15   crc, symbol, module
-    2.6.16 - 5.3     crc, symbol, module, export
-    5.4, 5.5         crc, symbol, namespace, module, export
-    since 5.6        crc, symbol, module, export, namespace
+2.6.0 - 2.6.15   crc, symbol, module
+2.6.16 - 5.3     crc, symbol, module, export
+5.4, 5.5         crc, symbol, namespace, module, export
+since 5.6        crc, symbol, module, export, namespace
 """
 
 from __future__ import annotations

@@ -107,6 +107,10 @@ def find_tree(path: Path, release: str | None = None) -> Tree:
     if len(trees) == 1:
         return trees[0]
     if trees or found:
-        names = ", ".join((known := tree.release()) and known[0] or str(tree.path) for tree in found.values())
+        names = ", ".join(((known := tree.release()) and known[0]) or str(tree.path) for tree in found.values())
         raise TargetError(path, f"holds more than one kernel: {names}; --release picks one")
-    raise TargetError(path, "no kernel build or headers directory (no .config beside include/generated or include/config)")
+    if not path.is_dir():
+        raise TargetError(path, "no such directory" if not path.exists() else "not a directory")
+    raise TargetError(
+        path, "no kernel build or headers directory (no .config beside include/generated or include/config)"
+    )

@@ -44,4 +44,6 @@ def find_vendor(release: str | None, config: Config | None) -> str | None:
     return None
 
 
-_DEBIAN_FLAVOUR = re.compile(r"^\d+\.\d+(?:-rc\d+)?(?:-rt|-cloud)?-(?:amd64|arm64|armmp|686|powerpc64le|s390x|riscv64|loong64)")
+_DEBIAN_FLAVOUR = re.compile(
+    r"^\d+\.\d+(?:-rc\d+)?(?:-rt|-cloud)?-(?:amd64|arm64|armmp|686|powerpc64le|s390x|riscv64|loong64)"
+)

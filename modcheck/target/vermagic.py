@@ -41,7 +41,9 @@ _ARM_CPUS = (
 _SH_FAMILIES = (("CPU_SH5", "SH5"), ("CPU_SH4", "SH4"), ("CPU_SH3", "SH3"), ("CPU_SH2", "SH2"))
 
 
-def compose(release: str, version: Version, config: Config, arch: str, randstruct_seed: str | None = None) -> str | None:
+def compose(
+    release: str, version: Version, config: Config, arch: str, randstruct_seed: str | None = None
+) -> str | None:
     """The vermagic that a kernel of this release, version, configuration and architecture is built with.
 
     :param randstruct_seed: the 64 hexadecimal digits of the build's hashed seed, when CONFIG_RANDSTRUCT is on

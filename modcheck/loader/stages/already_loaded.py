@@ -1,7 +1,7 @@
 """`already-loaded`: a module of that name is loaded.
 
-`add_unformed_module()` and `module_patient_check_exists()` of kernel/module/main.c; where in the load path depends on the
-version.
+`add_unformed_module()` and `module_patient_check_exists()` of kernel/module/main.c; where in the load path depends on
+the version.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """`arch`: whether the module is machine code for this kernel's processor.
 
-`elf_check_arch()` of each architecture, called from `elf_validity_ehdr()`; `module_elf_check_arch()` of powerpc since 6.3.
+`elf_check_arch()` of each architecture, called from `elf_validity_ehdr()`; `module_elf_check_arch()` of powerpc since
+6.3.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """`btf`: type information that was made against another kernel's.
 
-`btf_parse_module()` of kernel/bpf/btf.c through the module notifier, since 5.11; CONFIG_MODULE_ALLOW_BTF_MISMATCH since 5.18.
+`btf_parse_module()` of kernel/bpf/btf.c through the module notifier, since 5.11; CONFIG_MODULE_ALLOW_BTF_MISMATCH since
+5.18.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """`elf-format`: whether the file is an ELF object that the kernel's loader can walk.
 
-`elf_validity_*()` of kernel/module/main.c (6.13 to 7.3, and 6.12.117), `elf_validity_check()` (5.13 to 6.12, 5.10.37+),
-`elf_header_check()` and `rewrite_section_headers()` before. EI_CLASS, EI_DATA and e_version are not looked at. The kernel
-reads the header in its own word size and byte order, whatever the file's may be.
+`elf_validity_*()` of kernel/module/main.c (6.13 to 7.3, and 6.12.117), `elf_validity_check()` (5.13 to 6.12,
+5.10.37+), `elf_header_check()` and `rewrite_section_headers()` before. EI_CLASS, EI_DATA and e_version are not looked
+at. The kernel reads the header in its own word size and byte order, whatever the file's may be.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def refusal(load: Load, summary: str, *texts: str) -> Finding:
 def front_lines(version: Version, text: str, *, always: bool = False) -> tuple[str, ...]:
     """The lines for a failed check of the header or a section's bounds.
 
-    Since 5.16 (5.15.y) each check has a line; 5.13 to 5.15 (5.10.37+) write one for all, after that of a section's; 5.11
-    and 5.12 one for the header; earlier kernels none.
+    Since 5.16 (5.15.y) each check has a line; 5.13 to 5.15 (5.10.37+) write one for all, after that of a section's;
+    5.11 and 5.12 one for the header; earlier kernels none.
     """
     if version.since(5, 15, 1):
         return (text,)
@@ -232,9 +232,7 @@ def _symbol_table(load: Load) -> Check:
 def _symtab_link(symtab: Section, count: int) -> Check:
     link = symtab.sh_link
     if link == 0 or link >= count:
-        yield _said(
-            f"Invalid ELF sh_link!=SHN_UNDEF({_int(link)}) or (sh_link({_int(link)}) >= hdr->e_shnum({count})"
-        )
+        yield _said(f"Invalid ELF sh_link!=SHN_UNDEF({_int(link)}) or (sh_link({_int(link)}) >= hdr->e_shnum({count})")
 
 
 def _names_before_6_13(load: Load, read: Header, length: int) -> Check:

@@ -30,6 +30,8 @@ def force_load(load: Load, rule: str, what: str, reason: str) -> Iterator[Answer
             line(f"{load.module.name}: {reason}: kernel tainted.", 0, "taint-F"),
             line(DEBUG_LOCKING, 1, "lock-debugging"),
         )
-        yield Finding(rule, "warning", f"{what}; the kernel takes it, tainted (CONFIG_MODULE_FORCE_LOAD)", None, written)
+        yield Finding(
+            rule, "warning", f"{what}; the kernel takes it, tainted (CONFIG_MODULE_FORCE_LOAD)", None, written
+        )
     else:
         yield Finding(rule, "error", f"{what}, and CONFIG_MODULE_FORCE_LOAD is off: refused without a word", "ENOEXEC")

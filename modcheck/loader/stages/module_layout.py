@@ -1,7 +1,7 @@
 """`module-layout`: whether the structures of the module loader itself are those of the kernel's build.
 
-`check_modstruct_version()` of kernel/module/version.c: the CRC of `module_layout` (`struct_module` until 2.6.29), compared
-before vermagic. With CONFIG_MODVERSIONS only.
+`check_modstruct_version()` of kernel/module/version.c: the CRC of `module_layout` (`struct_module` until 2.6.29),
+compared before vermagic. With CONFIG_MODVERSIONS only.
 """
 
 from __future__ import annotations

@@ -25,8 +25,6 @@ def module_struct(load: Load) -> Iterator[Answer]:
         return
     if size != wanted:
         name = load.module.info_name or "(missing .modinfo section or name field)"
-        text = (
-            f"module {name}: {THIS_MODULE} section size must match the kernel's built struct module size at run time"
-        )
+        text = f"module {name}: {THIS_MODULE} section size must match the kernel's built struct module size at run time"
         summary = f"struct module has {size} bytes in the module, {wanted} in the kernel: another configuration"
         yield Finding(RULE, "error", summary, "ENOEXEC", (line(text),), {"module": size, "target": wanted})

@@ -24,7 +24,7 @@ _REQUIRED: dict[str, tuple[str | None, tuple[tuple[str, str], ...], tuple[int, i
     "arm64": ("ARM64_MODULE_PLTS", (_PLT, _INIT_PLT), (4, 5)),
     "riscv64": (
         "MODULE_SECTIONS",
-        ((".plt", _PLT[1]), (".got", "module GOT section(s) missing"), (".got.plt", "module GOT.PLT section(s) missing")),
+        (_PLT, (".got", "module GOT section(s) missing"), (".got.plt", "module GOT.PLT section(s) missing")),
         (4, 16),
     ),
     "ppc64": (None, ((".stubs", "doesn't contain .stubs."),), (2, 6)),

@@ -1,8 +1,8 @@
 """`unknown-symbol`, `gpl-only-symbol`, `symbol-version`, `namespace` and their kin: resolving what the module imports.
 
-`simplify_symbols()` and `resolve_symbol()` of kernel/module/main.c, 2.6.11 to 7.3. The whole symbol table is walked in its
-order, every failure is written, and the errno is that of the last one. For a symbol that is found, its version is judged
-before its namespace; a GPL-only symbol does not exist for a proprietary module.
+`simplify_symbols()` and `resolve_symbol()` of kernel/module/main.c, 2.6.11 to 7.3. The whole symbol table is walked in
+its order, every failure is written, and the errno is that of the last one. For a symbol that is found, its version is
+judged before its namespace; a GPL-only symbol does not exist for a proprietary module.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ UNKNOWN, GPL_ONLY, VERSION, NAMESPACE = "unknown-symbol", "gpl-only-symbol", "sy
 PROPRIETARY, COMMON, INDEX = "proprietary-taint", "common-symbol", "elf-format"
 
 _SUMMARIES = {
-    UNKNOWN: ("{n} symbol that the kernel does not have: {names}", "{n} symbols that the kernel does not have: {names}"),
+    UNKNOWN: (
+        "{n} symbol that the kernel does not have: {names}",
+        "{n} symbols that the kernel does not have: {names}",
+    ),
     GPL_ONLY: (
         "{names} is for GPL-compatible modules only; this module's licence is {license!r}",
         "{n} symbols are for GPL-compatible modules only, this module's licence is {license!r}: {names}",
@@ -50,7 +53,7 @@ class _Walk:
         self.order = 0
         self.rules: dict[tuple[str, Level], tuple[list[LogLine], list[dict[str, Any]]]] = {}
         self.errnos: dict[str, str] = {}
-        self.unknown: dict[tuple[str, str], list[str]] = {}
+        self.unknown: dict[tuple[str, str], None] = {}
         self.gpl_ok = not is_proprietary(load.module, load.version)
         self.used_gpl = False
         self.proprietary = not self.gpl_ok
@@ -75,8 +78,9 @@ class _Walk:
             errno = "ENOENT"
         self.add(rule, "error", errno, {"symbol": name, **details}, *texts, shown)
 
-    def lacks(self, rule: str, needs_: str, name: str) -> None:
-        self.unknown.setdefault((rule, needs_), []).append(name)
+    def lacks(self, rule: str, needs_: str) -> None:
+        """A symbol that cannot be judged for want of a fact."""
+        self.unknown[rule, needs_] = None
 
     def answers(self) -> Iterator[Answer]:
         for (rule, level), (lines, symbols) in self.rules.items():
@@ -87,7 +91,7 @@ class _Walk:
             summary = (one if len(names) == 1 else many).format(n=len(names), names=shown, license=license_)
             errno = self.errnos.get(rule) if level == "error" else None
             yield Finding(rule, level, summary, errno, tuple(lines), {"symbols": symbols})
-        for (rule, needs_), names in self.unknown.items():
+        for rule, needs_ in self.unknown:
             yield Unknown(rule, needs_)
 
 
@@ -124,9 +128,7 @@ def _outside(walk: _Walk, symbol: Symbol) -> None:
     last = len(load.module.elf.sections) - 1
     backported = version[:2] in ((6, 1), (6, 12)) and version.since(version.major, version.minor, 100)
     if version.since(7, 0) or backported:
-        text = (
-            f"{load.module.name}: Symbol {symbol.name} has an invalid section index {symbol.shndx} (max {last})"
-        )
+        text = f"{load.module.name}: Symbol {symbol.name} has an invalid section index {symbol.shndx} (max {last})"
         walk.add(INDEX, "error", "ENOEXEC", {"symbol": symbol.name}, text)
 
 
@@ -148,7 +150,7 @@ def _undefined(walk: _Walk, symbol: Symbol) -> None:
     elif rows:
         walk.fail(GPL_ONLY, "ENOENT", name, {"owner": rows[0].owner})
     elif load.target.symbols is None or not load.target.symbols.complete:
-        walk.lacks(UNKNOWN, needs.SYMVERS, name)
+        walk.lacks(UNKNOWN, needs.SYMVERS)
     else:
         everywhere = load.target.symbols.find(name)
         walk.fail(UNKNOWN, "ENOENT", name, {"owner": everywhere[0].owner if everywhere else None})
@@ -192,7 +194,7 @@ def _version(walk: _Walk, name: str, row: Export) -> bool:
     if load.target.modversions is False:
         return True
     if load.target.modversions is None:
-        walk.lacks(VERSION, f"whether CONFIG_MODVERSIONS is on: {needs.CONFIG}", name)
+        walk.lacks(VERSION, f"whether CONFIG_MODVERSIONS is on: {needs.CONFIG}")
         return True
     check = check_version(walk.recorded, name, row.crc)
     details = {"module_crc": check.module_crc, "target_crc": row.crc, "owner": row.owner}
@@ -225,7 +227,7 @@ def _missing(walk: _Walk, name: str, check: VersionCheck, details: dict[str, Any
     refused = missing_refused(load, check)
     text = f"{load.label}: no {'extended ' if check.extended else ''}symbol version for {name}"
     if refused is None:
-        walk.lacks(VERSION, needs.VENDOR, name)
+        walk.lacks(VERSION, needs.VENDOR)
     elif refused:
         walk.fail(VERSION, "EINVAL", name, details, text)
         return False
@@ -238,14 +240,14 @@ def _namespace(walk: _Walk, name: str, row: Export) -> None:
     load = walk.load
     if not row.namespace or not load.version.since(5, 4) or row.namespace in load.module.import_namespaces:
         return
-    if row.namespace.startswith("module:") and load.version.since(6, 16):
-        if _is_named(load.module.name, row.namespace.removeprefix("module:")):
-            return
+    by_name = row.namespace.startswith("module:") and load.version.since(6, 16)
+    if by_name and _is_named(load.module.name, row.namespace.removeprefix("module:")):
+        return
     text = f"{load.module.name}: module uses symbol ({name}) from namespace {row.namespace}, but does not import it."
     details = {"namespace": row.namespace, "owner": row.owner}
     allowed = load.target.option("MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS")
     if allowed is None:
-        walk.lacks(NAMESPACE, needs.CONFIG, name)
+        walk.lacks(NAMESPACE, needs.CONFIG)
     elif allowed == "y":
         walk.add(NAMESPACE, "warning", None, {"symbol": name, **details}, text)
     else:
