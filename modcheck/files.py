@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from .errors import UnreadableError
@@ -29,7 +28,8 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
         size = os.stat(path).st_size
         if size > LIMIT:
             raise UnreadableError(path, f"{size} bytes: more than modcheck reads ({LIMIT >> 20} MiB)")
-        return Path(path).read_bytes()
+        with open(path, "rb") as file:
+            return file.read()
     except OSError as error:
         raise UnreadableError(path, (error.strerror or str(error)).lower()) from None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -100,6 +99,8 @@ def write_report(text: str, path: str | None) -> None:
     if path is None:
         click.echo(text, nl=False, color=True)
         return
+    import tempfile
+
     try:
         handle, temporary = tempfile.mkstemp(dir=os.path.dirname(os.path.abspath(path)), prefix=".modcheck-")
         try:

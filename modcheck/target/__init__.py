@@ -6,10 +6,9 @@ A fact given by an option beats the same fact found in a file; two that contradi
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Generic, TypeVar
 
 from ..arch import ARCHES, Endianness, parse_arch
@@ -64,9 +63,9 @@ def read_target(
     tables = [read_symvers(path) for path in symvers]
     if not (sources or tables or release or vermagic or config or modules_dir):
         raise TargetError("no target", NO_TARGET)
-    trees = [find_tree(Path(source), release) for source in sources]
+    trees = [find_tree(os.fspath(source), release) for source in sources]
     if not trees:
-        around = (Path(table.path).parent for table in tables if table.has_kernel)
+        around = (os.path.dirname(table.path) or "." for table in tables if table.has_kernel)
         trees = [Tree(path) for path in around if is_tree(path)][:1]
     described = trees or release or vermagic or config or modules_dir
     if not (described or any(table.has_kernel for table in tables)):
@@ -99,15 +98,13 @@ def read_target(
     return _finish(work, tables, built_here=bool(trees) and work.release.origin not in ("--release", "--vermagic"))
 
 
-@dataclass
 class _Fact(Generic[T]):
     """One fact while sources are read: the first that gives it is believed, and others that differ are noted."""
 
-    name: str
-    notes: list[str]
-    agree: Callable[[T, T], bool] = lambda one, other: one == other
-    value: T | None = None
-    origin: str = ""
+    def __init__(self, name: str, notes: list[str], agree: Callable[[T, T], bool] = operator.eq) -> None:
+        self.name, self.notes, self.agree = name, notes, agree
+        self.value: T | None = None
+        self.origin = ""
 
     def give(self, value: T | None, origin: str) -> None:
         if value is None:
@@ -166,7 +163,7 @@ def _read_tree(tree: Tree, work: _Collector, tables: list[Symvers]) -> None:
     if release:
         work.release.give(*release)
     if work.config.value is None:
-        config = read_config(tree.path / ".config")
+        config = read_config(tree.origin(".config"))
         work.config.give(config, tree.origin(".config"))
         work.version.give(config.version, f"{tree.origin('.config')} (header)")
     for told in (tree.makefile_version(), kernel_release):
@@ -177,7 +174,7 @@ def _read_tree(tree: Tree, work: _Collector, tables: list[Symvers]) -> None:
     elif release and kernel_release and release[0] != kernel_release[0]:
         work.notes.append(f"release: {release[1]} says {release[0]}, {kernel_release[1]} says {kernel_release[0]}")
     if seed := tree.randstruct_seed():
-        work.seed.give(seed, str(tree.path))
+        work.seed.give(seed, tree.path)
     if not any(table.has_kernel for table in tables) and (path := tree.symvers()):
         tables.insert(0, read_symvers(path))
     if work.version.value and work.version.value.since(6, 4):  # older kernels do not compare struct module's size
@@ -205,7 +202,8 @@ def _finish(work: _Collector, tables: list[Symvers], *, built_here: bool) -> Tar
                 f"release: {work.config.origin} has CONFIG_LOCALVERSION={localversion!r}, but the release "
                 f"{release!r} ({work.release.origin}) does not contain it"
             )
-    work.vendor.give(find_vendor(release, config), work.release.origin)
+    if work.vendor.value is None:
+        work.vendor.give(find_vendor(release, config), work.release.origin)
     arch, endianness = work.arch.value or (None, None)
     if arch:
         endianness = endianness or ARCHES[arch].endianness or (config.endianness if config else None)

@@ -46,6 +46,7 @@ class Config:
             raise TargetError(path, "no kernel .config")
         self.version_text: str = header[2] or header[3]
         self._text = "\n" + text
+        self._found: dict[str, str] = {}
 
     @property
     def version(self) -> Version | None:
@@ -53,6 +54,11 @@ class Config:
 
     def get(self, option: str) -> str:
         """The value of `CONFIG_option`: `y`, `m`, a number, a string without its quotes; `n` when it is off."""
+        if option not in self._found:
+            self._found[option] = self._search(option)
+        return self._found[option]
+
+    def _search(self, option: str) -> str:
         key = f"\nCONFIG_{option}="
         start = self._text.find(key)
         if start < 0:

@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import repeat
 
 from ..errors import TargetError
 from ..files import read_plain
@@ -19,93 +20,96 @@ from ..module.facts import Export
 
 KERNEL = "vmlinux"
 
-_CRC = re.compile(rb"0x[0-9a-fA-F]{8,16}")
-_CRC_START = re.compile(rb"0x[0-9a-fA-F]{8}")
+_LINE = re.compile(rb"0x[0-9a-fA-F]{8}\t[^\t]+(?:\t[^\t]*){1,3}")
+_KERNEL_ROW = re.compile(rb"\n0x[0-9a-fA-F]{8}\t[^\t\n]+\t(?:[^\t\n]*\t)?vmlinux(?:[\t\r\n]|$)")
+_HEX_DIGITS = b"0123456789abcdefABCDEF"
+#: so many symbols are searched for in the text before an index of all is worth its cost
+_SEARCHES = 100
 
 
 class Symvers:
-    """One Module.symvers. Rows are looked up in place: a check needs a few dozen of some 25,000.
+    """One Module.symvers. Rows are found in the text: a check needs a few dozen of some 25,000.
 
     :ivar path: the file it was read from
+    :ivar rows: how many symbols it has
     """
 
     def __init__(self, data: bytes, path: str) -> None:
         self.path = path
-        lines = data.count(b"\n")
-        self.rows = lines
-        self._fields: list[bytes] = data.replace(b"\n", b"\t").split(b"\t")
-        self._columns = len(self._fields) // lines if lines else 0
-        self._namespace_third = False
-        if lines and not self._regular(data, lines):
-            self._read_by_line(data)
-        elif self._columns == 5:
-            self._namespace_third = not self._fields[3].startswith(b"EXPORT_") and self._fields[3] != b"(unknown)"
-
-    def _regular(self, data: bytes, lines: int) -> bool:
-        """Whether every line has the same number of fields, three at least, and begins with a CRC."""
-        columns = self._columns
-        if columns not in (3, 4, 5) or len(self._fields) != columns * lines + 1 or self._fields[-1] or b"\r" in data:
-            return False
-        crcs = self._fields[0:-1:columns]
-        return set(map(len, crcs)) == {10} and all(map(_CRC_START.match, crcs))
-
-    def _read_by_line(self, data: bytes) -> None:
-        """The slow way, for a table that mixes layouts or is broken; says where."""
-        fields: list[bytes] = []
-        count = 0
-        for number, line in enumerate(data.split(b"\n"), 1):
-            line = line.rstrip(b"\r")
-            if not line.strip():
-                continue
-            row = line.split(b"\t")
-            if not 3 <= len(row) <= 5 or not _CRC.fullmatch(row[0]) or not row[1]:
-                shown = line[:60].decode("utf-8", "replace").strip()
-                raise TargetError(f"{self.path}:{number}", f"not a line of a Module.symvers: {shown!r}")
-            if len(row) == 5 and not row[3].startswith((b"EXPORT_", b"(unknown)")):
-                row = [row[0], row[1], row[3], row[4], row[2]]
-            fields += row + [b""] * (5 - len(row))
-            count += 1
-        self._fields, self._columns, self.rows = [*fields, b""], 5, count
+        lines = data.splitlines()
+        if not _is_regular(lines):
+            lines = _checked(lines, path)
+            data = b"\n".join(lines)
+        self.rows = len(lines)
+        self._data = b"\n" + data
+        self._searches = 0
 
     @cached_property
-    def _index(self) -> dict[bytes, int]:
-        columns = self._columns
-        if not columns:
-            return {}
-        return dict(zip(self._fields[1:-1:columns], range(0, len(self._fields), columns)))
+    def _index(self) -> dict[bytes, bytes]:
+        return {line.split(b"\t", 2)[1]: line for line in self._data.splitlines()[1:]}
 
     @cached_property
     def has_kernel(self) -> bool:
         """Whether it has rows of vmlinux: whether it is a kernel's table and not only some module's."""
-        return KERNEL.encode() in self._fields[3 if self._namespace_third else 2 :: self._columns or 1]
+        return _KERNEL_ROW.search(self._data) is not None
 
     @cached_property
     def has_crcs(self) -> bool:
         """Whether any CRC differs from zero; a kernel without CONFIG_MODVERSIONS has none."""
-        crcs = set(self._fields[0 : -1 : self._columns or 1])
-        return any(int(crc, 16) for crc in crcs)
+        return self._data.count(b"\n0x00000000\t") != self.rows
 
-    def _row(self, start: int) -> Export:
-        row = self._fields[start : start + self._columns]
-        crc, name, owner = row[:3]
-        kind, namespace = row[3] if self._columns > 3 else b"", row[4] if self._columns > 4 else b""
-        if self._namespace_third:
-            namespace, owner, kind = row[2], row[3], row[4]
-        return Export(
-            name=name.decode("utf-8", "replace"),
-            crc=int(crc, 16) & 0xFFFFFFFF,
-            gpl=kind in (b"EXPORT_SYMBOL_GPL", b"EXPORT_UNUSED_SYMBOL_GPL"),
-            namespace=namespace.decode("utf-8", "replace"),
-            owner=owner_name(owner.decode("utf-8", "replace")),
-        )
+    def _line(self, name: bytes) -> bytes | None:
+        self._searches += 1
+        if self._searches > _SEARCHES:
+            return self._index.get(name)
+        needle = b"\t" + name + b"\t"
+        at = self._data.find(needle)
+        while at >= 0:
+            start = self._data.rindex(b"\n", 0, at) + 1
+            if at - start == 10:  # right behind a CRC: the symbol's column
+                end = self._data.find(b"\n", at)
+                return self._data[start : end if end >= 0 else None].rstrip(b"\r")
+            at = self._data.find(needle, at + 1)
+        return None
 
     def get(self, name: str) -> Export | None:
         """The row of the symbol `name`."""
-        start = self._index.get(name.encode("utf-8", "surrogateescape"))
-        return None if start is None else self._row(start)
+        line = self._line(name.encode("utf-8", "surrogateescape"))
+        return None if line is None else _row(line)
 
     def __iter__(self) -> Iterator[Export]:
-        return (self._row(start) for start in range(0, len(self._fields) - 1, self._columns or 1))
+        return map(_row, self._data.splitlines()[1:])
+
+
+def _is_regular(lines: list[bytes]) -> bool:
+    """Whether each line has a CRC of eight digits and two to four more columns; a quick look at all at once."""
+    if not set(map(bytes.count, lines, repeat(b"\t"))) <= {2, 3, 4}:
+        return False
+    heads = b"".join([line[:11] for line in lines])
+    count = len(lines)
+    zeros, crosses, tabs = heads[0::11], heads[1::11], heads[10::11]
+    rest = heads.translate(None, _HEX_DIGITS)
+    return (zeros, crosses, tabs, rest) == (b"0" * count, b"x" * count, b"\t" * count, b"x\t" * count)
+
+
+def _checked(lines: list[bytes], path: str) -> list[bytes]:
+    """The lines that are not blank; says which is broken."""
+    for number, line in enumerate(lines, 1):
+        if line.strip() and not _LINE.fullmatch(line):
+            shown = line[:60].decode("utf-8", "replace").strip()
+            raise TargetError(f"{path}:{number}", f"not a line of a Module.symvers: {shown!r}")
+    return [line for line in lines if line.strip()]
+
+
+def _row(line: bytes) -> Export:
+    columns = line.decode("utf-8", "replace").split("\t")
+    crc, name, owner = columns[:3]
+    kind = columns[3] if len(columns) > 3 else ""
+    namespace = columns[4] if len(columns) > 4 else ""
+    if len(columns) == 5 and not kind.startswith(("EXPORT_", "(unknown)")):
+        namespace, owner, kind = columns[2:]
+    gpl = kind in ("EXPORT_SYMBOL_GPL", "EXPORT_UNUSED_SYMBOL_GPL")
+    return Export(name, int(crc, 16), gpl, namespace, owner_name(owner))
 
 
 def owner_name(path: str) -> str:
@@ -120,7 +124,4 @@ def read_symvers(path: str | os.PathLike[str]) -> Symvers:
     :raises UnreadableError: the file cannot be read or decompressed
     :raises TargetError: a line that is none of a Module.symvers; the line number is named
     """
-    data = read_plain(path)
-    if data and not data.endswith(b"\n"):
-        data += b"\n"
-    return Symvers(data, os.fspath(path))
+    return Symvers(read_plain(path), os.fspath(path))

@@ -6,10 +6,10 @@ Sources: the top Makefile of 2.6.11 to 7.3 (`utsrelease.h`, `kernel.release`), D
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 from ..errors import TargetError
 
@@ -24,12 +24,13 @@ _SEED = re.compile(r'RANDSTRUCT_HASHED_SEED\s+"([0-9a-f]+)"')
 class Tree:
     """One build or headers directory; its methods read what is asked for, and None means that it is not there."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str) -> None:
         self.path = path
 
     def _text(self, name: str) -> str | None:
         try:
-            return (self.path / name).read_text("utf-8", "replace")
+            with open(self.origin(name), encoding="utf-8", errors="replace") as file:
+                return file.read()
         except OSError:
             return None
 
@@ -38,7 +39,7 @@ class Tree:
         return pattern.search(text) if text is not None else None
 
     def origin(self, name: str) -> str:
-        """How a file of the tree is called in reports."""
+        """The path of a file of the tree, as it is opened and as reports call it."""
         return os.path.join(self.path, name)
 
     def release(self) -> tuple[str, str] | None:
@@ -68,27 +69,29 @@ class Tree:
 
     def is_debian(self) -> bool:
         """Whether Debian's packaging made it."""
-        return (self.path / ".kernelvariables").is_file()
+        return os.path.isfile(self.origin(".kernelvariables"))
 
-    def symvers(self) -> Path | None:
+    def symvers(self) -> str | None:
         """Its Module.symvers, compressed or not."""
         names = ("Module.symvers", "Module.symvers.gz", "Module.symvers.xz", "Module.symvers.zst")
-        return next((self.path / name for name in names if (self.path / name).is_file()), None)
+        return next((path for path in map(self.origin, names) if os.path.isfile(path)), None)
 
-    def own_modules(self) -> Iterator[Path]:
+    def own_modules(self) -> Iterator[str]:
         """Modules that were built in it and are still there, as its modules.order lists them."""
         for line in (self._text("modules.order") or "").splitlines():
-            path = self.path / re.sub(r"\.o$", ".ko", line.strip().removeprefix("kernel/"))
-            if path.is_file():
+            path = self.origin(re.sub(r"\.o$", ".ko", line.strip().removeprefix("kernel/")))
+            if os.path.isfile(path):
                 yield path
 
 
-def is_tree(path: Path) -> bool:
+def is_tree(path: str) -> bool:
     """Whether `path` is a kernel's build or headers directory."""
-    return (path / ".config").is_file() and any((path / "include" / name).is_dir() for name in ("generated", "config"))
+    include = os.path.join(path, "include")
+    prepared = any(os.path.isdir(os.path.join(include, name)) for name in ("generated", "config"))
+    return prepared and os.path.isfile(os.path.join(path, ".config"))
 
 
-def find_tree(path: Path, release: str | None = None) -> Tree:
+def find_tree(path: str, release: str | None = None) -> Tree:
     """The build or headers directory at `path`, or the one below it.
 
     :param release: picks one where several lie below `path`
@@ -96,21 +99,21 @@ def find_tree(path: Path, release: str | None = None) -> Tree:
     """
     if is_tree(path):
         return Tree(path)
-    found: dict[Path, Tree] = {}
+    found: dict[str, Tree] = {}
     for pattern in ("build", "*", "usr/src/*", "usr/lib/modules/*/build", "lib/modules/*/build"):
-        for candidate in sorted(path.glob(pattern)):
+        for candidate in sorted(glob.glob(os.path.join(glob.escape(path), pattern))):
             if is_tree(candidate):
-                found.setdefault(candidate.resolve(), Tree(candidate))
+                found.setdefault(os.path.realpath(candidate), Tree(candidate))
     trees = list(found.values())
     if release is not None and len(trees) > 1:
         trees = [tree for tree in trees if (known := tree.release()) and known[0] == release]
     if len(trees) == 1:
         return trees[0]
-    if trees or found:
-        names = ", ".join(((known := tree.release()) and known[0]) or str(tree.path) for tree in found.values())
+    if found:
+        names = ", ".join(known[0] if (known := tree.release()) else tree.path for tree in found.values())
         raise TargetError(path, f"holds more than one kernel: {names}; --release picks one")
-    if not path.is_dir():
-        raise TargetError(path, "no such directory" if not path.exists() else "not a directory")
+    if not os.path.isdir(path):
+        raise TargetError(path, "not a directory" if os.path.exists(path) else "no such directory")
     raise TargetError(
         path, "no kernel build or headers directory (no .config beside include/generated or include/config)"
     )

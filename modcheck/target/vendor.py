@@ -9,27 +9,29 @@ import re
 
 from .kconfig import Config
 
+#: what may be given for `--vendor`, and is found
+VENDORS = ("upstream", "debian", "ubuntu", "rhel", "fedora", "suse", "android")
+
+# how the last word of a Debian release names the architecture
+_DEBIAN = (
+    r"(?:amd64|arm64|armmp|lpae|marvell|rpi|686|pae|powerpc64le|64k|s390x|riscv64|loong64|malta|octeon|loongson-3)"
+)
+
 #: forms of releases that only one vendor gives
 _RELEASES = (
-    # 6.1.0-56-amd64, 6.12.117+deb13-rt-amd64, 5.10.0-0.deb10.16-686-pae
-    ("debian", re.compile(r"\d+\.\d+\.0-(?:\d+|0\.deb\d+\.\d+)(?:-[a-z]+)*-(?:amd64|arm64|armmp|armmp-lpae|marvell|rpi|"
-                          r"686|686-pae|powerpc64le|s390x|riscv64|loong64|4kc-malta|5kc-malta|octeon|loongson-3|"
-                          r"mips(?:64|32)r2e[bl])|.*[+~]deb\d+")),
-    ("ubuntu", re.compile(r"\d+\.\d+\.0-\d+-(?:generic|lowlatency|aws|azure|gcp|oracle|kvm|raspi|realtime)")),
-    ("rhel", re.compile(r".*\.el\d")),
-    ("fedora", re.compile(r".*\.fc\d")),
-    ("android", re.compile(r".*-android\d+-\d")),
-)  # fmt: skip
-
-#: what may be given for `--vendor`, and found
-VENDORS = ("upstream", "debian", "ubuntu", "rhel", "fedora", "suse", "android")
+    ("debian", rf"\d+\.\d+\.0-(?:\d+|0\.deb\d+\.\d+)(?:-[a-z\d]+)*-{_DEBIAN}$|.*[+~]deb\d+"),
+    ("ubuntu", r"\d+\.\d+\.0-\d+-(?:generic|lowlatency|aws|azure|gcp|oracle|kvm|raspi|realtime)"),
+    ("rhel", r".*\.el\d"),
+    ("fedora", r".*\.fc\d"),
+    ("android", r".*-android\d+-\d"),
+)
 
 
 def find_vendor(release: str | None, config: Config | None) -> str | None:
     """The vendor that release and `.config` tell, None when they do not."""
     if release is not None:
         for vendor, form in _RELEASES:
-            if form.match(release):
+            if re.match(form, release):
                 return vendor
     if config is None:
         return None
@@ -37,13 +39,7 @@ def find_vendor(release: str | None, config: Config | None) -> str | None:
         return "ubuntu"
     if config.on("SUSE_KERNEL"):
         return "suse"
-    # a Debian build salts its build id with its release, which names its architecture in Debian's word
-    salt = config.get("BUILD_SALT")
-    if release is not None and salt == release and _DEBIAN_FLAVOUR.search(release):
+    # 7.3-amd64: Debian salts the build id with the release, whose last word is its name for the architecture
+    if release is not None and config.get("BUILD_SALT") == release and re.search(rf"-{_DEBIAN}$", release):
         return "debian"
     return None
-
-
-_DEBIAN_FLAVOUR = re.compile(
-    r"^\d+\.\d+(?:-rc\d+)?(?:-rt|-cloud)?-(?:amd64|arm64|armmp|686|powerpc64le|s390x|riscv64|loong64)"
-)
