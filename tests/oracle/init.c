@@ -18,9 +18,11 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/random.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/klog.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
@@ -103,6 +105,22 @@ static void set_up(void)
 	klogctl(SET_CONSOLE_LEVEL, NULL, EMERGENCIES);
 }
 
+/* Has the random number generator say now that it is ready, and not while a module loads. */
+static void end_wait_for_entropy(void)
+{
+	const int size = 64;
+	struct rand_pool_info *pool = calloc(1, sizeof(*pool) + size);
+	int device;
+
+	mknod("/dev/random", S_IFCHR | 0600, makedev(1, 8));
+	device = open("/dev/random", O_RDWR | O_CLOEXEC);
+	pool->buf_size = size;
+	pool->entropy_count = 8 * size;
+	ioctl(device, RNDADDENTROPY, pool);
+	free(pool);
+	close(device);
+}
+
 static void report_kernel(void)
 {
 	struct utsname kernel;
@@ -121,29 +139,31 @@ static void report_kernel(void)
 
 /*
  * Writes a line of our own to the log, which also completes a kernel line that had no line end, and reads up to it.
- * With `show`, the kernel's records before it are printed as JSON pairs. Returns 1 if the log has lost records.
+ * With `show`, the kernel's records before it are printed as JSON pairs. Returns their number, or -1 if the log has
+ * lost some.
  */
 static int read_log(int show)
 {
 	static unsigned long marks;
 	static char record[RECORD_SIZE];
 	char mark[32];
-	const char *comma = "";
-	int overrun = 0;
+	int records = 0, lost = 0;
 
-	snprintf(mark, sizeof(mark), "oracle %lu", ++marks);
-	dprintf(kmsg, "<7>%s\n", mark);
+	/* not dprintf, which seeks first: /dev/kmsg answers that with EINVAL */
+	if (write(kmsg, mark, snprintf(mark, sizeof(mark), "oracle %lu\n", ++marks)) < 0)
+		switch_off();
+	mark[strcspn(mark, "\n")] = 0;
 	for (;;) {
 		ssize_t size = read(kmsg, record, sizeof(record) - 1);
 		unsigned long priority;
 		char *text;
 
 		if (size < 0 && errno == EPIPE) {
-			overrun = 1;
+			lost = 1;
 			continue;
 		}
 		if (size < 0)
-			return overrun;
+			break;
 		record[size] = 0;
 		/* "priority,sequence,time,flags;text\n", then lines " KEY=value" which are no messages */
 		text = strchr(record, ';');
@@ -151,16 +171,30 @@ static int read_log(int show)
 			continue;
 		text++;
 		text[strcspn(text, "\n")] = 0;
-		priority = strtoul(record, NULL, 10);
 		if (!strcmp(text, mark))
-			return overrun;
-		/* facility 0 is the kernel */
-		if (show && priority >> 3 == 0) {
-			fprintf(console, "%s[%lu,", comma, priority & 7);
+			break;
+		/* the facility of the kernel is 0, that of a program 1 */
+		priority = strtoul(record, NULL, 10);
+		if (priority >> 3)
+			continue;
+		if (show) {
+			fprintf(console, "%s[%lu,", records ? "," : "", priority & 7);
 			put_string(text);
 			putc(']', console);
-			comma = ",";
 		}
+		records++;
+	}
+	return lost ? -1 : records;
+}
+
+/* What the kernel has put off while it booted shall not fall to a load: waits until the log rests for a second. */
+static void wait_for_quiet(void)
+{
+	int tenths = 0;
+
+	for (int rest = 0; rest < 10 && tenths < 100; tenths++) {
+		usleep(100000);
+		rest = read_log(0) ? 0 : rest + 1;
 	}
 }
 
@@ -195,10 +229,7 @@ static void report_start(int index)
 static int load(int index, const char *path, int flags, const char *arguments)
 {
 	int file = open(path, O_RDONLY | O_CLOEXEC);
-	int error, overrun;
-	FILE *lines;
-	char *text = NULL;
-	size_t size = 0;
+	int error, lost;
 
 	read_log(0);
 	report_start(index);
@@ -207,6 +238,70 @@ static int load(int index, const char *path, int flags, const char *arguments)
 	klogctl(SET_CONSOLE_LEVEL, NULL, EMERGENCIES);
 	close(file);
 
-	(void)lines; (void)text; (void)size; (void)overrun;
+	begin_report();
+	fprintf(console, "\"index\":%d,\"errno\":", index);
+	if (error && strerrorname_np(error))
+		put_string(strerrorname_np(error));
+	else if (error)
+		fprintf(console, "\"%d\"", error);
+	else
+		fputs("null", console);
+	fputs(",\"log\":[", console);
+	lost = read_log(1) < 0;
+	fprintf(console, "],\"overrun\":%s", lost ? "true" : "false");
+	end_report();
 	return error;
+}
+
+/*
+ * Removes the module loaded last. What its init has started may hold it for a moment (EAGAIN); a module without an exit
+ * function stays (EBUSY). Then lets other threads do what they still have to do, so that it falls to no later load.
+ */
+static int unload_newest(char *name, int size)
+{
+	int tries = 0;
+
+	module_name(first_line("/proc/modules", name, size));
+	while (syscall(SYS_delete_module, name, O_NONBLOCK)) {
+		if (errno != EAGAIN || ++tries == 100)
+			return -1;
+		usleep(20000);
+	}
+	usleep(5000);
+	return 0;
+}
+
+int main(void)
+{
+	char *line = NULL, name[4096];
+	size_t size = 0;
+	FILE *plan;
+
+	set_up();
+	end_wait_for_entropy();
+	wait_for_quiet();
+	report_kernel();
+	plan = fopen("/plan", "re");
+	while (plan && getline(&line, &size, plan) > 0) {
+		char *rest = line;
+		int index = atoi(strsep(&rest, "\t"));
+		const char *path = strsep(&rest, "\t");
+		int flags = atoi(strsep(&rest, "\t"));
+		int keep = atoi(strsep(&rest, "\t"));
+
+		rest[strcspn(rest, "\n")] = 0;
+		if (load(index, path, flags, rest) || keep)
+			continue;
+		if (unload_newest(name, sizeof(name))) {
+			begin_report();
+			fputs("\"stuck\":", console);
+			put_string(name);
+			end_report();
+			switch_off();
+		}
+	}
+	begin_report();
+	fputs("\"end\":true", console);
+	end_report();
+	switch_off();
 }
