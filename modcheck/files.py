@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 from .errors import UnreadableError
@@ -67,13 +66,14 @@ def read_plain(path: str | os.PathLike[str]) -> bytes:
     return decompress(read_bytes(path), path)
 
 
-def find_modules(directory: str | os.PathLike[str]) -> Iterator[str]:
+def find_modules(directory: str | os.PathLike[str]) -> list[str]:
     """Every `*.ko`, `*.ko.gz`, `*.ko.xz`, `*.ko.zst` below `directory`, by path; links to directories not followed."""
-    for folder, folders, names in os.walk(directory):
-        folders.sort()
-        for name in sorted(names):
-            if name.endswith((".ko", ".ko.gz", ".ko.xz", ".ko.zst")):
-                yield os.path.join(folder, name)
+    return sorted(
+        os.path.join(folder, name)
+        for folder, _, names in os.walk(directory)
+        for name in names
+        if name.endswith((".ko", ".ko.gz", ".ko.xz", ".ko.zst"))
+    )
 
 
 def _decoder(kind: str) -> Any:

@@ -60,7 +60,7 @@ def read_modules(paths: Sequence[str]) -> Iterator[Module | tuple[str, str]]:
     for path in paths:
         found: Sequence[str] = (path,)
         if os.path.isdir(path):
-            found = list(find_modules(path))
+            found = find_modules(path)
             if not found:
                 yield path, "no modules below this directory (*.ko, *.ko.gz, *.ko.xz, *.ko.zst)"
         for one in found:
