@@ -17,7 +17,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-#: suites that have `-updates` and a security archive beside them
+#: suites that have a security archive beside them
 RELEASED = ("bullseye", "bookworm", "trixie")
 
 
@@ -27,13 +27,13 @@ class Archive:
     def __init__(self, cache: Path, suite: str, arch: str) -> None:
         self.suite, self.arch = suite, arch
         self.dir = (cache / f"{suite}-{arch}").resolve()
-        fresh = not (self.dir / "state").exists()
         for name in ("lists/partial", "cache/archives/partial", "state", "debs"):
             (self.dir / name).mkdir(parents=True, exist_ok=True)
         (self.dir / "status").touch()
         (self.dir / "sources.list").write_text("\n".join(self._sources()) + "\n")
-        if fresh:
-            self._apt("apt-get", "update")
+        if not (self.dir / "updated").exists():
+            self._apt("apt-get", "update", "--error-on=any")
+            (self.dir / "updated").touch()
 
     def _sources(self) -> list[str]:
         sites = subprocess.run(
@@ -57,7 +57,7 @@ class Archive:
             command += ["-o", f"{name}={self.dir / value}"]
         command += ["-o", "Dir::Etc::sourceparts=-", "-o", f"APT::Architecture={self.arch}"]
         command += ["-o", f"APT::Architectures::={self.arch}", "-o", "Acquire::Languages=none"]
-        command += ["-o", "APT::Sandbox::User=", *words]
+        command += ["-o", "APT::Sandbox::User=", "-o", "Dir::Cache::pkgcache=pkgcache.bin", *words]
         done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=cwd)
         if done.returncode:
             raise SystemExit(f"{tool} {' '.join(words)} ({self.suite} {self.arch}): {done.stderr.strip()[-500:]}")
@@ -67,7 +67,7 @@ class Archive:
         """The package names that match `pattern` in full, sorted by their numbers."""
         names = self._apt("apt-cache", "pkgnames").split()
         found = {name for name in names if re.fullmatch(pattern, name)}
-        return sorted(found, key=lambda name: [int(n) for n in re.findall(r"\d+", name)])
+        return sorted(found, key=lambda name: ([int(n) for n in re.findall(r"\d+", name)], name))
 
     def depends(self, package: str) -> list[str]:
         """The names that the newest version of `package` depends on."""

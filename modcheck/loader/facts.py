@@ -25,7 +25,7 @@ class LogLine(NamedTuple):
     once: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Finding:
     """One thing that a stage found. `error`: the kernel refuses here, with `errno`; `warning`: it loads and logs or
     taints; `note`: worth knowing."""
@@ -87,7 +87,7 @@ Answer = Finding | Unknown
 Stage = Callable[[Load], Iterator[Answer]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
     """What the target does with the module, up to the moment it would call the module's init function."""
 

@@ -82,8 +82,7 @@ class Signature(NamedTuple):
     trailer_length: int
 
 
-@dataclass(frozen=True, slots=True)
-class Elf:
+class Elf(NamedTuple):
     """The ELF container, as far as the kernel's validity checks read it.
 
     `raw_header` is the file's first 64 bytes: a kernel of another word size or byte order reads other numbers from

@@ -46,7 +46,7 @@ class Symbols:
         return tuple(row for table in self.tables for row in table if row.owner == owner)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Target:
     """One kernel that may be asked to load a module."""
 

@@ -12,7 +12,6 @@ import os
 import re
 from collections.abc import Iterator
 from functools import cached_property
-from itertools import repeat
 
 from ..errors import TargetError
 from ..files import read_plain
@@ -20,9 +19,13 @@ from ..module.facts import Export
 
 KERNEL = "vmlinux"
 
-_LINE = re.compile(rb"0x[0-9a-fA-F]{8}\t[^\t]+(?:\t[^\t]*){1,3}")
-_KERNEL_ROW = re.compile(rb"\n0x[0-9a-fA-F]{8}\t[^\t\n]+\t(?:[^\t\n]*\t)?vmlinux(?:[\t\r\n]|$)")
-_HEX_DIGITS = b"0123456789abcdefABCDEF"
+_LINE = rb"0x[0-9a-fA-F]{8}\t[^\t]+(?:\t[^\t]*){1,3}"
+_KERNEL_ROW = rb"(?m)^0x[0-9a-fA-F]{8}\t[^\t\n]+\t(?:[^\t\n]*\t)?vmlinux[\t\r\n]"
+_NO_CRC = b"\n0x00000000\t"
+_ANY_DIGIT_TO_0 = bytes.maketrans(b"123456789abcdefABCDEF", b"0" * 21)
+_NOT_TAB_OR_NEWLINE = bytes(set(range(256)) - {9, 10})
+#: bytes looked at in one go: blocks that malloc keeps at hand cost a fraction of fresh ones of the table's size
+_BLOCK = 1 << 16
 #: so many symbols are searched for in the text before an index of all is worth its cost
 _SEARCHES = 100
 
@@ -36,27 +39,25 @@ class Symvers:
 
     def __init__(self, data: bytes, path: str) -> None:
         self.path = path
-        lines = data.splitlines()
-        if not _is_regular(lines):
-            lines = _checked(lines, path)
-            data = b"\n".join(lines)
-        self.rows = len(lines)
-        self._data = b"\n" + data
+        if data and not data.endswith(b"\n"):
+            data += b"\n"
+        self._data = data if _is_regular(data) else b"".join(line + b"\n" for line in _checked(data, path))
+        self.rows = self._data.count(b"\n")
         self._searches = 0
 
     @cached_property
     def _index(self) -> dict[bytes, bytes]:
-        return {line.split(b"\t", 2)[1]: line for line in self._data.splitlines()[1:]}
+        return {line.split(b"\t", 2)[1]: line for line in self._data.splitlines()}
 
     @cached_property
     def has_kernel(self) -> bool:
         """Whether it has rows of vmlinux: whether it is a kernel's table and not only some module's."""
-        return _KERNEL_ROW.search(self._data) is not None
+        return re.search(_KERNEL_ROW, self._data) is not None
 
     @cached_property
     def has_crcs(self) -> bool:
         """Whether any CRC differs from zero; a kernel without CONFIG_MODVERSIONS has none."""
-        return self._data.count(b"\n0x00000000\t") != self.rows
+        return self._data.count(_NO_CRC) + self._data.startswith(_NO_CRC[1:]) != self.rows
 
     def _line(self, name: bytes) -> bytes | None:
         self._searches += 1
@@ -65,10 +66,9 @@ class Symvers:
         needle = b"\t" + name + b"\t"
         at = self._data.find(needle)
         while at >= 0:
-            start = self._data.rindex(b"\n", 0, at) + 1
+            start = self._data.rfind(b"\n", 0, at) + 1
             if at - start == 10:  # right behind a CRC: the symbol's column
-                end = self._data.find(b"\n", at)
-                return self._data[start : end if end >= 0 else None].rstrip(b"\r")
+                return self._data[start : self._data.index(b"\n", at)].rstrip(b"\r")
             at = self._data.find(needle, at + 1)
         return None
 
@@ -78,24 +78,34 @@ class Symvers:
         return None if line is None else _row(line)
 
     def __iter__(self) -> Iterator[Export]:
-        return map(_row, self._data.splitlines()[1:])
+        return map(_row, self._data.splitlines())
 
 
-def _is_regular(lines: list[bytes]) -> bool:
-    """Whether each line has a CRC of eight digits and two to four more columns; a quick look at all at once."""
-    if not set(map(bytes.count, lines, repeat(b"\t"))) <= {2, 3, 4}:
+def _is_regular(data: bytes) -> bool:
+    """Whether each line has a CRC of eight digits, and as many columns as the others."""
+    shape = b"".join(
+        data[start : start + _BLOCK].translate(None, _NOT_TAB_OR_NEWLINE) for start in range(0, len(data), _BLOCK)
+    )
+    tabs = shape.count(b"\t")
+    rows = len(shape) - tabs
+    columns = tabs // (rows or 1)
+    if columns not in (2, 3, 4) or shape != (b"\t" * columns + b"\n") * rows:
         return False
-    heads = b"".join([line[:11] for line in lines])
-    count = len(lines)
-    zeros, crosses, tabs = heads[0::11], heads[1::11], heads[10::11]
-    rest = heads.translate(None, _HEX_DIGITS)
-    return (zeros, crosses, tabs, rest) == (b"0" * count, b"x" * count, b"\t" * count, b"x\t" * count)
+    crcs = int(data[:11].translate(_ANY_DIGIT_TO_0) == _NO_CRC[1:])
+    for start in range(0, len(data), _BLOCK):
+        zeros = data[start : start + _BLOCK + len(_NO_CRC) - 1].translate(_ANY_DIGIT_TO_0)
+        crcs += zeros.count(_NO_CRC)
+    return crcs == rows
 
 
-def _checked(lines: list[bytes], path: str) -> list[bytes]:
-    """The lines that are not blank; says which is broken."""
+def _checked(data: bytes, path: str) -> list[bytes]:
+    """The lines that are not blank.
+
+    :raises TargetError: one is broken; it is named with its number
+    """
+    lines = data.splitlines()
     for number, line in enumerate(lines, 1):
-        if line.strip() and not _LINE.fullmatch(line):
+        if line.strip() and not re.fullmatch(_LINE, line):
             shown = line[:60].decode("utf-8", "replace").strip()
             raise TargetError(f"{path}:{number}", f"not a line of a Module.symvers: {shown!r}")
     return [line for line in lines if line.strip()]

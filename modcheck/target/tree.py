@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from ..errors import TargetError
 
 _RELEASE_HEADERS = ("include/generated/utsrelease.h", "include/linux/utsrelease.h", "include/linux/version.h")
-_UTS_RELEASE = re.compile(r'^#define\s+UTS_RELEASE\s+"([^"]*)"', re.MULTILINE)
-_KERNELRELEASE = re.compile(r"^(?:override\s+)?KERNELRELEASE\s*:?=\s*(\S+)", re.MULTILINE)
-_MAKEFILE_VERSION = re.compile(r"^VERSION = (\d+)\nPATCHLEVEL = (\d+)\n(?:SUBLEVEL = (\d+)\n)?", re.MULTILINE)
+_UTS_RELEASE = r'(?m)^#define\s+UTS_RELEASE\s+"([^"]*)"'
+_KERNELRELEASE = r"(?m)^(?:override\s+)?KERNELRELEASE\s*:?=\s*(\S+)"
+_MAKEFILE_VERSION = r"(?m)^VERSION = (\d+)\nPATCHLEVEL = (\d+)\n(?:SUBLEVEL = (\d+)\n)?"
 _SEED_HEADERS = ("include/generated/randstruct_hash.h", "include/generated/randomize_layout_hash.h")
-_SEED = re.compile(r'RANDSTRUCT_HASHED_SEED\s+"([0-9a-f]+)"')
+_SEED = r'RANDSTRUCT_HASHED_SEED\s+"([0-9a-f]+)"'
 
 
 class Tree:
@@ -34,9 +34,9 @@ class Tree:
         except OSError:
             return None
 
-    def _search(self, name: str, pattern: re.Pattern[str]) -> re.Match[str] | None:
+    def _search(self, name: str, pattern: str) -> re.Match[str] | None:
         text = self._text(name)
-        return pattern.search(text) if text is not None else None
+        return re.search(pattern, text) if text is not None else None
 
     def origin(self, name: str) -> str:
         """The path of a file of the tree, as it is opened and as reports call it."""

@@ -13,7 +13,10 @@ from .kconfig import Config
 VENDORS = ("upstream", "debian", "ubuntu", "rhel", "fedora", "suse", "android")
 
 # how the last word of a Debian release names the architecture
-_DEBIAN = r"(?:amd64|arm64|armmp|lpae|marvell|rpi|686|pae|powerpc64le|64k|16k|s390x|riscv64|loong64|malta|octeon|loongson-3|mips\w+)"
+_DEBIAN = (
+    r"(?:amd64|arm64|16k|armmp|lpae|marvell|rpi|686|pae|powerpc64le|64k|s390x|riscv64|loong64|malta|octeon|loongson-3"
+    r"|mips\w+)"
+)
 
 #: forms of releases that only one vendor gives
 _RELEASES = (
