@@ -1,6 +1,6 @@
 """Record small real modules of Debian's kernels, and beside them what other tools read in them.
 
-    python3 tools/record_modules.py CACHE [SUITE-ARCH...]     (downloads some 1.5 GB, of which little is kept; 9 minutes)
+    python3 tools/record_modules.py CACHE [SUITE-ARCH...]   (downloads some 1.5 GB, of which little is kept; 10 minutes)
 
 Of each kernel in `KERNELS`, the modules that `RULES` pick go to `tests/data/modules/ARCH-RELEASE/` (ARCH is Debian's
 name), with `truth.json`: what kmod's modinfo and modprobe, binutils' readelf, and the Module.symvers of the same
@@ -286,7 +286,7 @@ the others were compressed with `xz -9`.
 The modules are parts of the Linux kernel as Debian builds it, under the GNU General Public License, version 2
 (`/usr/share/common-licenses/GPL-2` on Debian; `license=` in each module's modinfo says where its own terms are wider).
 Their source is Debian's source package `linux` of the same version, and the package named below where that is another;
-both are at <https://snapshot.debian.org/package/linux/>.
+<https://snapshot.debian.org/> keeps both.
 
 | folder | taken from | source package |
 |---|---|---|

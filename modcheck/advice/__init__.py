@@ -60,7 +60,7 @@ def _vermagic(finding: Finding, prediction: Prediction, target: Target) -> Advic
         )
     release, kernel_release = words[0], kernel_words[0]
     suffix = _release_suffix(release, kernel_release)
-    compared = "no CRCs on both sides, so the kernel compares the whole release"
+    compared = "without CRCs on both sides the kernel compares all of it"
     if suffix:
         return f"the build tree's release lacks the suffix {suffix!r} ({compared})", (
             f'scripts/config --set-str LOCALVERSION "{suffix}"',
@@ -100,7 +100,7 @@ def _module_layout(finding: Finding, prediction: Prediction, target: Target) -> 
 def _symbol_version(finding: Finding, prediction: Prediction, target: Target) -> Advice:
     symbols = finding.details["symbols"]
     if any(other.rule == "module-layout" and other.level == "error" for other in prediction.findings):
-        return "follows from module-layout: the same other build", ()
+        return "the same cause as module-layout's", ()
     owners = _owners(symbols)
     if len(owners) == 1 and owners[0] != "vmlinux":
         return f"{owners[0]} was built from another source than the one that the module was built against", (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache
 
 from ..errors import ModcheckError
 from ..module.facts import Export, Module
@@ -105,7 +105,7 @@ class _Judge:
         symbols = self.target.symbols
         everything = self.loader == "modprobe"
 
-        @lru_cache(maxsize=None)
+        @cache
         def find(name: str) -> tuple[Export, ...]:
             rows = symbols.find(name) if symbols else ()
             kernel = tuple(row for row in rows if row.owner == KERNEL)

@@ -30,9 +30,14 @@ def _module(one: Prediction, target: Target, loader: str, style: Style, verbose:
         lines += ["", *_quotes(one, loader, style, verbose)]
     elif one.log and (verbose or one.verdict == "loads"):
         lines += [_quote("dmesg says", text) if not index else _quote("", text) for index, text in enumerate(one.log)]
+    other_build = any(finding.rule == "module-layout" and finding.level == "error" for finding in one.findings)
     for finding in one.findings:
-        if finding.level == "error" or (finding.rule == "vermagic" and finding.level == "note") or verbose:
-            lines += _finding(finding, one, style, verbose)
+        if finding.level == "error" or verbose:
+            brief = other_build and finding.rule == "symbol-version" and not verbose
+            lines += _finding(finding, style, verbose, brief=brief)
+        elif finding.rule == "vermagic":
+            lines += [""] if one.verdict == "refused" else []
+            lines.append(f"  {style.rule(finding.rule)}: {finding.summary}")
     if one.needs and loader == "modprobe":
         lines.append(f"  loaded first: {', '.join(one.needs)}")
         if one.insmod_refuses:
@@ -43,6 +48,8 @@ def _module(one: Prediction, target: Target, loader: str, style: Style, verbose:
         for unknown in one.unchecked:
             rules.setdefault(unknown.needs, []).append(unknown.rule)
         lines += [f"    {', '.join(names)}: {needs}" for needs, names in rules.items()]
+        if sum("--config" in needs for needs in rules) > 1:
+            lines.append("  shortest way: --release and --config taken from the board (uname -r, /proc/config.gz)")
     return "\n".join(lines) + "\n"
 
 
@@ -80,13 +87,14 @@ def _quotes(one: Prediction, loader: str, style: Style, verbose: bool) -> list[s
     return words
 
 
-def _finding(finding: Finding, one: Prediction, style: Style, verbose: bool) -> list[str]:
+def _finding(finding: Finding, style: Style, verbose: bool, *, brief: bool) -> list[str]:
+    """A finding with its table, cause and remedy; `brief`: the summary, for one that follows from another."""
     mark = " (ignored)" if finding.ignored else ""
     lines = ["", f"  {style.rule(finding.rule)}{mark}: {finding.summary}"]
-    table = _table(finding, style, verbose)
+    table = [] if brief else _table(finding, style, verbose)
     if table:
         lines += ["", *(f"    {line}" for line in table), ""]
-    if finding.why:
+    if finding.why and not brief:
         lines.append(f"  why  {finding.why}")
     lines += [f"  {'fix' if not index else '   '}  {step}" for index, step in enumerate(finding.fix)]
     return lines

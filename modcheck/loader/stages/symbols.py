@@ -45,6 +45,9 @@ _SUMMARIES = {
 }
 
 
+_MISSING = ("{names} has no CRC in the module", "{n} symbols have no CRC in the module: {names}")
+
+
 class _Walk:
     """Findings of the walk, collected rule by rule while lines keep their order across rules."""
 
@@ -85,7 +88,8 @@ class _Walk:
     def answers(self) -> Iterator[Answer]:
         for (rule, level), (lines, symbols) in self.rules.items():
             names = [str(symbol["symbol"]) for symbol in symbols]
-            one, many = _SUMMARIES[rule]
+            missing = rule == VERSION and all(symbol["module_crc"] is None for symbol in symbols)
+            one, many = _MISSING if missing else _SUMMARIES[rule]
             shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
             license_ = self.load.module.info("license") or "unspecified"
             summary = (one if len(names) == 1 else many).format(n=len(names), names=shown, license=license_)

@@ -36,7 +36,8 @@ def vermagic(load: Load) -> Iterator[Answer]:
         "release_compared": not skips_release if skips_release is not None else None,
     }
     if same_rest and skips_release:
-        summary = "the releases differ, which this kernel does not compare: both sides have CRCs"
+        releases = f"{ours.split(' ')[0]} and {target.vermagic.split(' ')[0]}"
+        summary = f"the releases {releases} differ, but are not compared: both sides have CRCs"
         yield Finding(RULE, "note", summary, details=details)
     elif same_rest and skips_release is None:
         yield Unknown(RULE, f"whether CONFIG_MODVERSIONS is on (then the release is not compared): {needs.CONFIG}")
