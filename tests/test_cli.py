@@ -306,15 +306,12 @@ def test_as_a_process_without_colour() -> None:
     assert "\x1b" not in done.stdout
 
 
-def test_colour_is_for_terminals_that_want_it() -> None:
-    pty = pytest.importorskip("pty")
-    for no_color, coloured in (("", True), ("1", False)):
-        leader, follower = pty.openpty()
-        with subprocess.Popen(
-            [sys.executable, "-m", "modcheck", MODULE, *TREE],
-            cwd=SAMPLES, env={**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": no_color}, stdout=follower,
-        ) as process:  # fmt: skip
-            process.wait()
-        os.close(follower)
-        assert (b"\x1b[" in os.read(leader, 65536)) == coloured
-        os.close(leader)
+@pytest.mark.parametrize(
+    ("terminal", "no_color", "coloured"), [(True, "", True), (True, "1", False), (False, "", False)]
+)
+def test_colour_is_for_terminals_that_want_it(
+    modcheck: Modcheck, monkeypatch: pytest.MonkeyPatch, terminal: bool, no_color: str, coloured: bool
+) -> None:
+    monkeypatch.setenv("NO_COLOR", no_color)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    assert ("\x1b[" in modcheck(MODULE, *TREE).stdout) == coloured
