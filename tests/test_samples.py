@@ -187,3 +187,32 @@ def test_a_board_known_by_config_and_release_alone(modcheck: Modcheck, tmp_path:
     assert right.status == 3
     assert [unknown["rule"] for unknown in right.document["modules"][0]["unchecked"]] == ["unknown-symbol"]
     assert modcheck("rk3588/chrdevbase.ko", *words).status == 0
+
+
+def test_a_dependency_that_nothing_describes_is_not_guessed(modcheck: Modcheck) -> None:
+    """modprobe would load sample_export if it is installed; nobody has said what it exports."""
+    words = ("rk3588/sample_import.ko", "--target", "rk3588/tree")
+    run = gate(modcheck, *words)
+    assert verdicts(run) == {"sample_import": ("unknown", None)}
+    assert "sample_export" in run.document["modules"][0]["unchecked"][0]["needs"]
+    assert verdicts(gate(modcheck, *words, "--loader", "insmod")) == {"sample_import": ("refused", "ENOENT")}
+    loaded = gate(modcheck, *words, "--loader", "insmod", "--loaded", "sample_export")
+    assert verdicts(loaded) == {"sample_import": ("unknown", None)}
+
+
+def test_a_table_of_zeros_proves_nothing_about_crcs(modcheck: Modcheck, tmp_path: Path) -> None:
+    """The CRCs of the kernel are on, says its .config, and the table was made without them."""
+    zeros = tmp_path / "Module.symvers"
+    zeros.write_bytes((SAMPLES / "rk3588/tree/Module.symvers").read_bytes())
+    config = "rk3588-modversions/tree/.config"
+    words = ("--symvers", zeros, "--config", config, "--release", "6.1.176-rockchip-rk3588")
+    run = gate(modcheck, "rk3588-modversions/chrdevbase.ko", *words)
+    assert run.status == 3
+    rules = {unknown["rule"] for unknown in run.document["modules"][0]["unchecked"]}
+    assert {"module-layout", "symbol-version"} == rules
+    assert "has no CRC but zero" in run.document["target"]["notes"][0]
+
+
+def test_a_newer_kernel_is_judged_by_the_newest_known_and_said_so(modcheck: Modcheck) -> None:
+    run = gate(modcheck, "rk3588/chrdevbase.ko", "--target", "rk3588/tree", "--kernel-version", "9.1")
+    assert any("9.1" in line and "newest" in line for line in run.document["assumed"])

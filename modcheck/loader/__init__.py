@@ -118,6 +118,7 @@ class _Judge:
             return kernel + given + others
 
         return Load(
+            opaque=self._opaque(module),
             module=module,
             target=self.target,
             version=self.version,
@@ -127,6 +128,15 @@ class _Judge:
             force_vermagic=self.force_vermagic,
             force_modversion=self.force_modversion,
         )
+
+    def _opaque(self, module: Module) -> tuple[str, ...]:
+        """Names in `--loaded`, and for modprobe in the module's `depends`, that nothing at hand says the exports of."""
+        names = set(self.loaded_names)
+        if self.loader == "modprobe":
+            names.update((module.info("depends") or "").split(","))
+        names -= self.replaced | {"", module.name}
+        symbols = self.target.symbols
+        return tuple(sorted(name for name in names if symbols is None or not symbols.has_owner(name)))
 
     def _walk(self, load: Load, needs: tuple[str, ...]) -> Prediction:
         findings: list[Finding] = []
@@ -176,6 +186,11 @@ class _Judge:
                    "no built-in module of the same name"]  # fmt: skip
         if load.module.signature is not None and load.own_build and load.target.option("MODULE_SIG") == "y":
             assumed.append("the target's own signed modules are signed by its key")
+        version = self.target.version
+        if version is not None and version[:2] > NEWEST[:2]:
+            assumed.append(
+                f"kernel {version} judges like {NEWEST.major}.{NEWEST.minor}, the newest that modcheck knows"
+            )
         installed = [name for name in needs if name not in self.given]
         if installed and self.loader == "modprobe":
             assumed.append(f"installed there, and of that build: {', '.join(installed)}")

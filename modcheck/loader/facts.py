@@ -61,6 +61,8 @@ class Load(NamedTuple):
     """names of the modules already loaded"""
     proprietary: frozenset[str] = frozenset()
     """those of them that taint the kernel as proprietary"""
+    opaque: tuple[str, ...] = ()
+    """modules that are, or will be, loaded by then, and whose exports are not known"""
     dependencies: tuple[Prediction, ...] = ()
     """predictions for the modules among those given that must be loaded first"""
     force_vermagic: bool = False

@@ -8,6 +8,7 @@ SYMVERS = "the kernel's Module.symvers (--symvers FILE)"
 RELEASE = "the kernel's release (--release STR; on the board `uname -r`)"
 VERSION = "the kernel's version (--kernel-version STR)"
 STRUCT_SIZE = "sizeof(struct module) of that kernel: any module of its own build (--modules-dir DIR)"
+CRCS = "a Module.symvers of that kernel with CRCs: this one has none but zero (--symvers FILE)"
 VENDOR = (
     "whose kernel it is: kernel.org's takes a missing entry, Debian's refuses it (--vendor upstream, --vendor debian)"
 )

@@ -41,9 +41,9 @@ class Symbols:
         found = [row for table in self.tables if (row := table.get(name))]
         return tuple(sorted(found, key=lambda row: row.owner != KERNEL))
 
-    def owner_exports(self, owner: str) -> tuple[Export, ...]:
-        """All that the module `owner` exports."""
-        return tuple(row for table in self.tables for row in table if row.owner == owner)
+    def has_owner(self, name: str) -> bool:
+        """Whether a module of that name exports anything in a table."""
+        return any(name in table.owners for table in self.tables)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -59,6 +59,12 @@ class Symvers:
         """Whether any CRC differs from zero; a kernel without CONFIG_MODVERSIONS has none."""
         return self._data.count(_NO_CRC) + self._data.startswith(_NO_CRC[1:]) != self.rows
 
+    @cached_property
+    def owners(self) -> frozenset[str]:
+        """The names of all modules that export something, `vmlinux` among them."""
+        paths = {_owner_column(line.split(b"\t")) for line in self._data.splitlines()}
+        return frozenset(owner_name(path.decode("utf-8", "replace")) for path in paths)
+
     def _line(self, name: bytes) -> bytes | None:
         self._searches += 1
         if self._searches > _SEARCHES:
@@ -111,15 +117,27 @@ def _checked(data: bytes, path: str) -> list[bytes]:
     return [line for line in lines if line.strip()]
 
 
+def _owner_column(columns: list[bytes]) -> bytes:
+    """The module of a row: the third column, in 5.4 and 5.5 the fourth."""
+    third = len(columns) == 5 and not columns[3].startswith((b"EXPORT_", b"(unknown)"))
+    return columns[3] if third else columns[2]
+
+
 def _row(line: bytes) -> Export:
-    columns = line.decode("utf-8", "replace").split("\t")
-    crc, name, owner = columns[:3]
-    kind = columns[3] if len(columns) > 3 else ""
-    namespace = columns[4] if len(columns) > 4 else ""
-    if len(columns) == 5 and not kind.startswith(("EXPORT_", "(unknown)")):
-        namespace, owner, kind = columns[2:]
-    gpl = kind in ("EXPORT_SYMBOL_GPL", "EXPORT_UNUSED_SYMBOL_GPL")
-    return Export(name, int(crc, 16), gpl, namespace, owner_name(owner))
+    columns = line.split(b"\t")
+    owner = _owner_column(columns)
+    kind, namespace = b"", b""
+    if len(columns) == 5:
+        kind, namespace = (columns[3], columns[4]) if owner is columns[2] else (columns[4], columns[2])
+    elif len(columns) == 4:
+        kind = columns[3]
+    return Export(
+        name=columns[1].decode("utf-8", "replace"),
+        crc=int(columns[0], 16),
+        gpl=kind in (b"EXPORT_SYMBOL_GPL", b"EXPORT_UNUSED_SYMBOL_GPL"),
+        namespace=namespace.decode("utf-8", "replace"),
+        owner=owner_name(owner.decode("utf-8", "replace")),
+    )
 
 
 def owner_name(path: str) -> str:

@@ -33,6 +33,9 @@ def module_layout(load: Load) -> Iterator[Answer]:
     if row is None:
         yield Unknown(RULE, needs.SYMVERS)
         return
+    if load.target.symbols and not load.target.symbols.has_crcs:
+        yield Unknown(RULE, needs.CRCS)
+        return
     check = check_version(recorded, name, row.crc)
     if check.outcome == "differs":
         yield Finding(

@@ -146,17 +146,20 @@ def _undefined(walk: _Walk, symbol: Symbol) -> None:
     if symbol.type == STT_REGISTER and (load.target.arch or "").startswith("sparc"):
         return
     rows = load.find(name)
+    symbols = load.target.symbols
     usable = [row for row in rows if walk.gpl_ok or not row.gpl]
     if usable:
         _found(walk, name, usable[0])
+    elif not rows and (symbols is None or not symbols.complete):
+        walk.lacks(UNKNOWN, needs.SYMVERS)
+    elif not rows and load.opaque:
+        walk.lacks(UNKNOWN, f"what {', '.join(load.opaque)} exports: give the .ko as well, or its Module.symvers")
     elif symbol.bind == STB_WEAK or _ignored(load, name):
         return
     elif rows:
         walk.fail(GPL_ONLY, "ENOENT", name, {"owner": rows[0].owner})
-    elif load.target.symbols is None or not load.target.symbols.complete:
-        walk.lacks(UNKNOWN, needs.SYMVERS)
     else:
-        everywhere = load.target.symbols.find(name)
+        everywhere = symbols.find(name) if symbols else ()
         walk.fail(UNKNOWN, "ENOENT", name, {"owner": everywhere[0].owner if everywhere else None})
 
 
@@ -199,6 +202,9 @@ def _version(walk: _Walk, name: str, row: Export) -> bool:
         return True
     if load.target.modversions is None:
         walk.lacks(VERSION, f"whether CONFIG_MODVERSIONS is on: {needs.CONFIG}")
+        return True
+    if row.crc == 0 and load.target.symbols and not load.target.symbols.has_crcs:
+        walk.lacks(VERSION, needs.CRCS)
         return True
     check = check_version(walk.recorded, name, row.crc)
     details = {"module_crc": check.module_crc, "target_crc": row.crc, "owner": row.owner}
