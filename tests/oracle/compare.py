@@ -1,0 +1,95 @@
+"""modcheck's predictions beside what the kernel did: verdict, errno and every log line in its order."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from modcheck import Prediction, Target, predict, read_module
+from modcheck.loader.once import already
+
+from .loads import Result
+
+#: what differs from boot to boot in a line, and is written as a star on both sides: addresses, and values with them
+_ADDRESSES = re.compile(r"\b(?:loc|val) [0-9a-fx]+\b|\(____ptrval____\)|loc \S+, val \S+")
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One load: what was predicted and what was seen. `agrees` is None where the prediction is `unknown`, or the
+    machine crashed before it answered."""
+
+    result: Result
+    prediction: Prediction
+    seen_lines: tuple[str, ...]
+    agrees: bool | None
+
+    @property
+    def passed_what_was_refused(self) -> bool:
+        """The worst defect."""
+        return self.prediction.verdict == "loads" and self.result.errno is not None and not self.result.accepted
+
+    def report(self) -> str:
+        """Both sides, for the file of disagreements."""
+        seen = "accepted" if self.result.accepted else f"refused {self.result.errno}"
+        lines = [f"{self.result.load.path} (taint {self.result.tainted_before})"]
+        lines += [f"  predicted {self.prediction.verdict} {self.prediction.errno or ''}", f"  seen      {seen}"]
+        for name, log in (("predicted", self.prediction.log), ("seen", self.seen_lines)):
+            lines += [f"  {name:<9} | {line}" for line in log]
+        lines += [f"  lacks     | {unknown.rule}: {unknown.needs}" for unknown in self.prediction.unchecked]
+        return "\n".join(lines) + "\n"
+
+
+def masked(line: str) -> str:
+    """The line without what no file can tell."""
+    return _ADDRESSES.sub("*", line)
+
+
+def compare(results: Iterable[Result], target: Target) -> list[Comparison]:
+    """Predict each load under the state in which it was tried, and compare."""
+    modules = {}
+    comparisons = []
+    spent: set[str] = set()
+    for result in results:
+        path = Path(result.load.path)
+        module = read_module(path)
+        prediction = predict(
+            module,
+            target,
+            loader="insmod",
+            loaded=[modules[name] for name in result.loaded_before if name in modules],
+            already=already(result.tainted_before) | spent,
+        )
+        if result.stays:
+            modules[module.name] = module
+        seen = tuple(masked(line.text) for line in result.log)
+        comparisons.append(Comparison(result, prediction, seen, _agrees(result, prediction, seen)))
+    return comparisons
+
+
+def _agrees(result: Result, prediction: Prediction, seen: tuple[str, ...]) -> bool | None:
+    if prediction.verdict == "unknown":
+        return None
+    if result.crashed and not result.accepted:
+        return None
+    log = tuple(map(masked, prediction.log))
+    if result.accepted:
+        # a crash in init leaves lines of the console, where others may stand between; the verdict is what counts then
+        return prediction.verdict == "loads" and (result.crashed or log == seen)
+    return prediction.verdict == "refused" and prediction.errno == result.errno and log == seen
+
+
+def counts(comparisons: Iterable[Comparison]) -> Counter[str]:
+    """modules, agree, disagree, unknown, crashes, and the worst: passed although the kernel refused."""
+    found: Counter[str] = Counter()
+    for one in comparisons:
+        found["modules"] += 1
+        if one.result.crashed and not one.result.accepted:
+            found["crashes"] += 1
+        else:
+            found[{True: "agree", False: "disagree", None: "unknown"}[one.agrees]] += 1
+        found["passed"] += one.passed_what_was_refused
+    return found

@@ -1,0 +1,107 @@
+"""Debian kernels to boot: found by role in what the archive offers today, fetched and unpacked, never installed.
+
+A role is a suite, an architecture and a flavour; the newest ABI of it that can still be had is taken. Up to 6.12 one
+package holds image and modules, 7.x splits them.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent.parent / "tools"))
+
+from debian import Archive
+
+from .errors import OracleError
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """One kernel on disk: its release, where its image, its modules and its headers lie, and the package it is from."""
+
+    release: str
+    arch: str
+    package: str
+    image: Path
+    modules: Path
+    headers: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """Which kernel is meant: `series` begins the release, `flavour` ends it."""
+
+    suite: str
+    arch: str
+    series: str
+    flavour: str
+
+
+#: the kernels of the cases, by name
+ROLES = {
+    "5.10": Role("bullseye", "amd64", "5.10", "amd64"),
+    "6.1": Role("bookworm", "amd64", "6.1", "amd64"),
+    "6.1-cloud": Role("bookworm", "amd64", "6.1", "cloud-amd64"),
+    "6.1-rt": Role("bookworm", "amd64", "6.1", "rt-amd64"),
+    "6.12": Role("trixie", "amd64", "6.12", "amd64"),
+    "newest": Role("experimental", "amd64", "", "amd64"),
+    "arm64-6.1": Role("bookworm", "arm64", "6.1", "arm64"),
+    "arm64-newest": Role("experimental", "arm64", "", "arm64"),
+    "armhf-6.1": Role("bookworm", "armhf", "6.1", "armmp"),
+}
+
+
+def releases(archive: Archive, role: Role) -> list[str]:
+    """The releases of that role that have headers, newest first."""
+    form = rf"linux-headers-({re.escape(role.series)}\d*\.\d[\w.+~-]*?)-{re.escape(role.flavour)}"
+    names = archive.names(form)
+    found = [re.fullmatch(form, name) for name in reversed(names)]
+    plain = [match for match in found if match and not re.search(r"-(?:rt|cloud)$", match[1])]
+    return [f"{match[1]}-{role.flavour}" for match in plain]
+
+
+def fetch(work: Path, name: str, skip: int = 0) -> Kernel:
+    """The kernel of the role `name`, unpacked below `work`.
+
+    :param skip: how many of the newest ABIs to pass over (1: the neighbouring one)
+    :raises OracleError: the archive has none, or none that can still be downloaded
+    """
+    role = ROLES[name]
+    try:
+        archive = Archive(work / "packages", role.suite, role.arch)
+        candidates = releases(archive, role)
+    except SystemExit as error:
+        raise OracleError(str(error)) from None
+    for release in candidates[skip:]:
+        root = work / "kernels" / release
+        try:
+            if not (root / "complete").exists():
+                archive.unpack(root, *_packages(archive, release))
+                (root / "complete").write_text(archive.version(f"linux-headers-{release}"))
+            return _kernel(root, release, role.arch)
+        except SystemExit:
+            continue  # listed, but gone from the archive
+    raise OracleError(f"no kernel for {name} ({role.suite}, {role.arch}, {role.series or 'newest'} {role.flavour})")
+
+
+def _packages(archive: Archive, release: str) -> Iterator[str]:
+    known = set(archive.names(rf"linux-(?:image|modules|binary)-{re.escape(release)}(?:-unsigned)?"))
+    yield f"linux-headers-{release}"
+    if f"linux-modules-{release}" in known:
+        yield f"linux-modules-{release}"
+        yield f"linux-binary-{release}"
+    elif f"linux-image-{release}" in known:
+        yield f"linux-image-{release}"
+    else:
+        yield f"linux-image-{release}-unsigned"
+
+
+def _kernel(root: Path, release: str, arch: str) -> Kernel:
+    modules = next(path for path in root.glob("**/lib/modules/*") if path.name == release)
+    image = next(iter([*root.glob("boot/vmlinu*"), *modules.glob("vmlinu*")]))
+    version = (root / "complete").read_text()
+    return Kernel(release, arch, f"linux {version}", image, modules, root / "usr/src" / f"linux-headers-{release}")
