@@ -7,7 +7,9 @@ at most `LIMIT` bytes of memory.
 from __future__ import annotations
 
 import os
+import stat
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from .errors import UnreadableError
@@ -24,10 +26,12 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     :raises UnreadableError: no such file, no permission, a folder, or larger than `LIMIT`
     """
     try:
-        size = os.stat(path).st_size
-        if size > LIMIT:
-            raise UnreadableError(path, f"{size} bytes: more than modcheck reads ({LIMIT >> 20} MiB)")
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            raise UnreadableError(path, "not a regular file")
         with open(path, "rb") as file:
+            if os.fstat(file.fileno()).st_size > LIMIT:
+                raise UnreadableError(path, f"more than {LIMIT >> 20} MiB")
             return file.read()
     except OSError as error:
         raise UnreadableError(path, (error.strerror or str(error)).lower()) from None
@@ -66,11 +70,14 @@ def read_plain(path: str | os.PathLike[str]) -> bytes:
     return decompress(read_bytes(path), path)
 
 
-def find_modules(directory: str | os.PathLike[str]) -> list[str]:
-    """Every `*.ko`, `*.ko.gz`, `*.ko.xz`, `*.ko.zst` below `directory`, by path; links to directories not followed."""
+def find_modules(directory: str | os.PathLike[str], on_error: Callable[[OSError], None] | None = None) -> list[str]:
+    """Every `*.ko`, `*.ko.gz`, `*.ko.xz`, `*.ko.zst` below `directory`, by path; links to directories not followed.
+
+    :param on_error: is told of each directory that cannot be read
+    """
     return sorted(
         os.path.join(folder, name)
-        for folder, _, names in os.walk(directory)
+        for folder, _, names in os.walk(directory, onerror=on_error)
         for name in names
         if name.endswith((".ko", ".ko.gz", ".ko.xz", ".ko.zst"))
     )

@@ -47,8 +47,8 @@ _OPTIONS = {
 def _vermagic(finding: Finding, prediction: Prediction, target: Target) -> Advice:
     ours = str(finding.details.get("module") or "")
     theirs = str(finding.details.get("target") or target.release or "")
-    if not ours:
-        return "the module carries no vermagic: modpost did not make it", ("build it with the kernel's own kbuild",)
+    if not ours.split() or not theirs.split():
+        return "vermagic is missing: modpost did not make the module", ("build it with the kernel's own kbuild",)
     words, kernel_words = ours.split(), theirs.split()
     different = set(words[1:]) ^ set(kernel_words[1:])
     if finding.details.get("target") and different:
@@ -82,6 +82,11 @@ def _vermagic(finding: Finding, prediction: Prediction, target: Target) -> Advic
 
 
 def _module_layout(finding: Finding, prediction: Prediction, target: Target) -> Advice:
+    if prediction.module.versions is None:
+        return "the module was built in a tree without CONFIG_MODVERSIONS, this kernel has it", (
+            "copy the kernel's own .config (on the board: zcat /proc/config.gz) into the build tree",
+            "make olddefconfig modules_prepare, put the kernel's Module.symvers there, build the module again",
+        )
     if finding.details.get("module_crc") is None:
         return "the build tree had no Module.symvers (`make modules_prepare` alone makes none)", (
             "put the kernel's Module.symvers into the build tree (from its headers package, or a full `make`)",

@@ -10,7 +10,7 @@ import click
 from .. import __version__
 from ..advice import advise
 from ..errors import ModcheckError
-from ..loader import LOADERS, Prediction, predict
+from ..loader import LOADERS, Prediction, predict_all
 from ..module import Module, read_module
 from . import COMMANDS
 from .common import (
@@ -68,28 +68,25 @@ def check(
     outputs = parse_formats(formats, ("text", "json"))
     try:
         target = target_from(**facts)
-        present = [read_module(one) if os.path.exists(one) else one for one in loaded]
+        present = [_loaded(one) for one in loaded]
     except ModcheckError as error:
         _no_target(error, outputs, loader)
         context.exit(ERROR)
-    results: list[Prediction | tuple[str, str]] = []
     read = list(read_modules(modules))
     given = [module for module in read if isinstance(module, Module)]
-    for module in read:
-        if not isinstance(module, Module):
-            results.append(module)
-            continue
-        prediction = predict(
-            module,
-            target,
-            loader=loader,
-            modules=given,
-            loaded=present,
-            force_vermagic=force_vermagic,
-            force_modversion=force_modversion,
-            ignore=ignore,
-        )
-        results.append(advise(prediction, target))
+    predictions = predict_all(
+        given,
+        target,
+        loader=loader,
+        modules=given,
+        loaded=present,
+        force_vermagic=force_vermagic,
+        force_modversion=force_modversion,
+        ignore=ignore,
+    )
+    results: list[Prediction | tuple[str, str]] = [
+        advise(next(predictions), target) if isinstance(module, Module) else module for module in read
+    ]
     status = LOADS
     try:
         for name, path in outputs:
@@ -101,13 +98,27 @@ def check(
     context.exit(status or _status(results, strict))
 
 
+def _loaded(name: str) -> Module | str:
+    """A module already loaded: a file where the name is one's, else the name as lsmod shows it."""
+    if os.sep not in name and not name.endswith((".ko", ".ko.gz", ".ko.xz", ".ko.zst")):
+        return name
+    module = read_module(name)
+    if module.error:
+        raise ModcheckError(name, module.error)
+    return module
+
+
 def _no_target(error: ModcheckError, outputs: list[tuple[str, str | None]], loader: str) -> None:
     fail(error)
     for name, path in outputs:
         if name == "json":
             from ..report.json import check_document, dump
 
-            write_report(dump(check_document((), None, loader, __version__, str(error))), path)
+            document = check_document((), None, loader, __version__, str(error))
+            try:
+                write_report(dump(document), path)
+            except ModcheckError as unwritable:
+                fail(unwritable)
 
 
 def _render(
@@ -132,7 +143,7 @@ def _diagnostics(results: list[Prediction | tuple[str, str]], ignore: tuple[str,
             fail(ModcheckError(*one))
             continue
         module = one.module
-        found.update(finding.rule for finding in one.findings)
+        found |= {finding.rule for finding in one.findings} | {unknown.rule for unknown in one.unchecked}
         if module.error:
             fail(ModcheckError(module.path, module.error))
         elif module.name in names:

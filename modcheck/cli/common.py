@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ..errors import ModcheckError
+from ..errors import ModcheckError, TargetError
 from ..files import find_modules
 from ..module import Module, read_module
 from ..report.style import Style
@@ -47,6 +47,9 @@ def target_from(targets: Sequence[str], **facts: Any) -> Target:
 
     :raises ModcheckError: they are broken, or describe nothing
     """
+    for name, value in (*((("target", one)) for one in targets), *facts.items()):
+        if "" in (value if isinstance(value, tuple) else (value,)):
+            raise TargetError(f"--{name.replace('_', '-')}", "is empty (an unset variable?)")
     return read_target(*targets, **facts)
 
 
@@ -60,8 +63,10 @@ def read_modules(paths: Sequence[str]) -> Iterator[Module | tuple[str, str]]:
     for path in paths:
         found: Sequence[str] = (path,)
         if os.path.isdir(path):
-            found = find_modules(path)
-            if not found:
+            unreadable: list[OSError] = []
+            found = find_modules(path, unreadable.append)
+            yield from ((error.filename, (error.strerror or str(error)).lower()) for error in unreadable)
+            if not found and not unreadable:
                 yield path, "no modules below this directory (*.ko, *.ko.gz, *.ko.xz, *.ko.zst)"
         for one in found:
             try:
@@ -92,7 +97,7 @@ def style_for(path: str | None) -> Style:
 
 
 def write_report(text: str, path: str | None) -> None:
-    """Print `text`, or put it into the file `path`, whole or not at all.
+    """Print `text`, or put it into the file `path`: whole or not at all, where `path` is or becomes a regular file.
 
     :raises ModcheckError: the file cannot be written
     """
@@ -101,7 +106,12 @@ def write_report(text: str, path: str | None) -> None:
         return
     import tempfile
 
+    path = os.path.realpath(path)
     try:
+        if os.path.exists(path) and not os.path.isfile(path):
+            with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(text)
+            return
         handle, temporary = tempfile.mkstemp(dir=os.path.dirname(os.path.abspath(path)), prefix=".modcheck-")
         try:
             with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:

@@ -46,6 +46,7 @@ class Unknown(NamedTuple):
 
     rule: str
     needs: str
+    ignored: bool = False
 
 
 class Load(NamedTuple):
@@ -57,14 +58,19 @@ class Load(NamedTuple):
     """the kernel's, or the newest known where the target's is unknown"""
     find: Callable[[str], tuple[Export, ...]]
     """the exports of a name that are visible at that time, the kernel's own first"""
+    loader: str = "modprobe"
     loaded: frozenset[str] = frozenset()
     """names of the modules already loaded"""
+    present: frozenset[str] = frozenset()
+    """those, and the ones that are loaded before this module because it needs them"""
     proprietary: frozenset[str] = frozenset()
     """those of them that taint the kernel as proprietary"""
     opaque: tuple[str, ...] = ()
     """modules that are, or will be, loaded by then, and whose exports are not known"""
     dependencies: tuple[Prediction, ...] = ()
     """predictions for the modules among those given that must be loaded first"""
+    cycle: str | None = None
+    """a module that this one needs, and that needs this one"""
     force_vermagic: bool = False
     force_modversion: bool = False
 
@@ -115,6 +121,10 @@ class Prediction:
     """the dependency that is refused"""
     insmod_refuses: bool = False
     """whether insmod, without loading `needs` first, would be refused"""
+    spent: frozenset[str] = frozenset()
+    """the once-only lines (`LogLine.once`) that the kernel has printed after this load"""
+    proprietary: bool = False
+    """whether the module counts as proprietary, by its licence or for what it uses"""
 
 
 def line(text: str, order: int = 0, once: str | None = None) -> LogLine:

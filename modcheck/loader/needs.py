@@ -13,5 +13,5 @@ VENDOR = (
     "whose kernel it is: kernel.org's takes a missing entry, Debian's refuses it (--vendor upstream, --vendor debian)"
 )
 FORCE_LOAD = "whether CONFIG_MODULE_FORCE_LOAD is on (--config FILE)"
-CERTIFICATES = "the certificates that the kernel trusts (--trusted-cert FILE)"
-BTF = "the kernel's own BTF, from its image (--kernel FILE)"
+CERTIFICATES = "whether the kernel trusts the key that signed it, and the file is unchanged since: not verified yet"
+BTF = "whether its BTF fits the kernel's own: not verified yet"

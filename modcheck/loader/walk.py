@@ -15,30 +15,31 @@ from .stages.dependency import dependency
 from .stages.elf_format import header, sections, tables
 from .stages.exports import duplicate_export, export_versions
 from .stages.license import license, license_by_name, out_of_tree, retpoline, staging, test
-from .stages.livepatch import livepatch
+from .stages.livepatch import livepatch, livepatch_taint
 from .stages.module_layout import module_layout
 from .stages.module_struct import module_struct
-from .stages.sections import arch_sections, wx_section
+from .stages.module_support import module_support
+from .stages.sections import arch_sections, constructors, wx_section
 from .stages.signature import signature, unsigned_taint
-from .stages.symbols import symbols
+from .stages.symbols import imported_module_namespace, symbols
 from .stages.vermagic import vermagic
 
 #: the newest version whose load path is known; later ones are judged like it
 NEWEST = Version(7, 3, 0)
 
 _ELF = (header, arch, sections, module_struct, tables)
-_TAINTS = (out_of_tree, retpoline, staging, livepatch, license, test)
+_TAINTS = (out_of_tree, retpoline, staging, livepatch, livepatch_taint, license, test)
 
 #: (first version, stages) of each shape of the load path, newest first
 EPOCHS: tuple[tuple[tuple[int, int, int], tuple[Stage, ...]], ...] = (
     ((6, 4, 0), (
         signature, *_ELF, module_layout, vermagic, livepatch, already_loaded, arch_sections, wx_section,
-        out_of_tree, retpoline, staging, license, test, unsigned_taint, license_by_name,
-        export_versions, symbols, duplicate_export, btf,
+        out_of_tree, retpoline, staging, livepatch_taint, license, test, unsigned_taint, license_by_name,
+        constructors, export_versions, imported_module_namespace, symbols, duplicate_export, btf,
     )),
     ((5, 13, 0), (
         signature, *_ELF, module_layout, vermagic, *_TAINTS, arch_sections, wx_section, already_loaded,
-        unsigned_taint, license_by_name, export_versions, symbols, duplicate_export, btf,
+        unsigned_taint, license_by_name, constructors, export_versions, symbols, duplicate_export, btf,
     )),
     ((4, 19, 0), (
         header, arch, sections, tables, signature, module_layout, vermagic, *_TAINTS, arch_sections, wx_section,
@@ -68,5 +69,5 @@ def stages(version: Version) -> tuple[Stage, ...]:
         version = Version(5, 13, 0)
     for since, found in EPOCHS:
         if version.since(*since):
-            return (dependency, *found)
-    return (dependency, *EPOCHS[-1][1])
+            return (dependency, module_support, *found)
+    return (dependency, module_support, *EPOCHS[-1][1])

@@ -53,10 +53,9 @@ def check_document(
             **{verdict: verdicts.count(verdict) for verdict in ("loads", "refused", "unknown")},
             "errors": sum("error" in module for module in modules),
             "ignored": sum(
-                finding["ignored"]
+                "ignored" in one
                 for module in modules
-                for finding in module.get("findings", ())
-                if "ignored" in finding
+                for one in (*module.get("findings", ()), *module.get("unchecked", ()))
             ),
         },
         "modules": modules,
@@ -79,7 +78,10 @@ def _module_entry(one: Prediction | tuple[str, str]) -> dict[str, Any]:
         entry["failed_in"] = one.failed_in
     entry["needs"] = list(one.needs)
     entry["findings"] = [_finding(finding) for finding in one.findings]
-    entry["unchecked"] = [{"rule": unknown.rule, "needs": unknown.needs} for unknown in one.unchecked]
+    entry["unchecked"] = [
+        {"rule": unknown.rule, "needs": unknown.needs, **({"ignored": True} if unknown.ignored else {})}
+        for unknown in one.unchecked
+    ]
     return entry
 
 

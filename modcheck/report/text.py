@@ -46,6 +46,8 @@ def _module(one: Prediction, target: Target, loader: str, style: Style, verbose:
         lines += ["", "  not decided, for want of:"]
         rules: dict[str, list[str]] = {}
         for unknown in one.unchecked:
+            if unknown.ignored:
+                continue
             rules.setdefault(unknown.needs, []).append(unknown.rule)
         lines += [f"    {', '.join(names)}: {needs}" for needs, names in rules.items()]
         if sum("--config" in needs for needs in rules) > 1:
@@ -103,9 +105,9 @@ def _finding(finding: Finding, style: Style, verbose: bool, *, brief: bool) -> l
 def _table(finding: Finding, style: Style, verbose: bool) -> list[str]:
     if finding.rule == "vermagic" and finding.details.get("target"):
         return _vermagic_table(finding, style)
-    if finding.rule in ("symbol-version", "module-layout"):
-        return _crc_table(finding, style, verbose)
     symbols = finding.details.get("symbols", ())
+    if finding.rule in ("symbol-version", "module-layout") and (symbols or "symbol" in finding.details):
+        return _crc_table(finding, style, verbose)
     if finding.rule in ("unknown-symbol", "gpl-only-symbol", "namespace") and len(symbols) > 3:
         return _symbol_list(symbols, verbose)
     return []

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from ..arch import ARCHES, Endianness, parse_arch
 from ..errors import TargetError
 from ..files import find_modules
-from ..module import read_module
+from ..module import Module, read_module
 from ..version import Version, parse_version
 from .facts import Symbols, Target
 from .kconfig import Config, read_config
@@ -91,9 +91,14 @@ def read_target(
         work.version.give(work.config.value.version, f"{work.config.origin} (header)")
     _version_of_release(work)
     if modules_dir is not None:
-        _read_reference(find_modules(modules_dir), work)
+        modules = find_modules(modules_dir)
+        _read_reference(modules, work)
+        if work.reference is None:
+            raise TargetError(modules_dir, "no modules of a kernel's own build below this directory")
     for tree in trees:
         _read_tree(tree, work, tables)
+    if work.reference and work.reference.vermagic and not work.release.value:
+        work.release.give(work.reference.vermagic.split(" ")[0], work.reference.path)
     _version_of_release(work)
     return _finish(work, tables, built_here=bool(trees) and work.release.origin not in ("--release", "--vermagic"))
 
@@ -127,6 +132,7 @@ class _Collector:
         self.arch: _Fact[tuple[str, Endianness | None]] = _Fact("arch", notes, lambda one, other: one[0] == other[0])
         self.vendor: _Fact[str] = _Fact("vendor", notes)
         self.vermagic: _Fact[str] = _Fact("vermagic", notes)
+        self.reference: Module | None = None
         self.seed: _Fact[str] = _Fact("randstruct seed", notes)
         self.this_module_size: _Fact[int] = _Fact("this_module_size", notes)
 
@@ -177,18 +183,37 @@ def _read_tree(tree: Tree, work: _Collector, tables: list[Symvers]) -> None:
         work.seed.give(seed, tree.path)
     if not any(table.has_kernel for table in tables) and (path := tree.symvers()):
         tables.insert(0, read_symvers(path))
-    if work.version.value and work.version.value.since(6, 4):  # older kernels do not compare struct module's size
+    # older kernels than 6.4 do not compare the size of struct module
+    if work.reference is None and work.version.value and work.version.value.since(6, 4):
         _read_reference(tree.own_modules(), work)
 
 
-def _read_reference(paths: Iterable[StrPath], work: _Collector) -> None:
-    """What one module of the kernel's own build shows: vermagic, and the size of struct module."""
-    for path in paths:
-        module = read_module(path)
-        if module.error is None and module.info("intree") is not None:
-            work.this_module_size.give(module.this_module_size, os.fspath(path))
-            work.vermagic.give(module.vermagic, os.fspath(path))
-            return
+def _read_reference(paths: Sequence[StrPath], work: _Collector) -> None:
+    """What modules of the kernel's own build show: vermagic, and the size of struct module. Two of them are looked at.
+
+    :raises TargetError: they are of two kernels
+    """
+    read = [read_module(path) for path in (*paths[:1], *paths[-1:])]
+    found = [module for module in read if module.info("intree") is not None]
+    releases = {module.vermagic.split(" ")[0] for module in found if module.vermagic}
+    if len(releases) > 1:
+        raise TargetError(found[0].path, f"beside it lie modules of another kernel: {', '.join(sorted(releases))}")
+    work.reference = found[0] if found else work.reference
+
+
+def _use_reference(work: _Collector) -> None:
+    """Take a reference module's facts, unless it proves to be of another build than what is known already."""
+    module = work.reference
+    if module is None:
+        return
+    if work.vermagic.value is None and module.vermagic and module.vermagic.split(" ")[0] == work.release.value:
+        work.vermagic.give(module.vermagic, module.path)
+    if work.vermagic.value is not None and module.vermagic != work.vermagic.value:
+        work.notes.append(
+            f"{module.path} is of another build, and not used: {module.vermagic!r}, not {work.vermagic.value!r}"
+        )
+        return
+    work.this_module_size.give(module.this_module_size, module.path)
 
 
 def _finish(work: _Collector, tables: list[Symvers], *, built_here: bool) -> Target:
@@ -212,6 +237,7 @@ def _finish(work: _Collector, tables: list[Symvers], *, built_here: bool) -> Tar
     if release and work.version.value and config and arch:
         origin = f"computed from release, version, {work.config.origin} and architecture"
         vermagic.give(compose(release, work.version.value, config, arch, work.seed.value), origin)
+    _use_reference(work)
     symbols = Symbols(tables) if tables else None
     if symbols and config and symbols.complete and config.on("MODVERSIONS") != symbols.has_crcs:
         state = "on" if config.on("MODVERSIONS") else "off"

@@ -47,7 +47,7 @@ class Symvers:
 
     @cached_property
     def _index(self) -> dict[bytes, bytes]:
-        return {line.split(b"\t", 2)[1]: line for line in self._data.splitlines()}
+        return {line.split(b"\t", 2)[1]: line for line in reversed(self._data.splitlines())}
 
     @cached_property
     def has_kernel(self) -> bool:

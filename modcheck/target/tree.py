@@ -9,7 +9,6 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterator
 
 from ..errors import TargetError
 
@@ -76,12 +75,11 @@ class Tree:
         names = ("Module.symvers", "Module.symvers.gz", "Module.symvers.xz", "Module.symvers.zst")
         return next((path for path in map(self.origin, names) if os.path.isfile(path)), None)
 
-    def own_modules(self) -> Iterator[str]:
+    def own_modules(self) -> list[str]:
         """Modules that were built in it and are still there, as its modules.order lists them."""
-        for line in (self._text("modules.order") or "").splitlines():
-            path = self.origin(re.sub(r"\.o$", ".ko", line.strip().removeprefix("kernel/")))
-            if os.path.isfile(path):
-                yield path
+        lines = (self._text("modules.order") or "").splitlines()
+        paths = (self.origin(re.sub(r"\.o$", ".ko", line.strip().removeprefix("kernel/"))) for line in lines)
+        return [path for path in paths if os.path.isfile(path)]
 
 
 def is_tree(path: str) -> bool:
@@ -113,7 +111,8 @@ def find_tree(path: str, release: str | None = None) -> Tree:
         names = ", ".join(known[0] if (known := tree.release()) else tree.path for tree in found.values())
         raise TargetError(path, f"holds more than one kernel: {names}; --release picks one")
     if not os.path.isdir(path):
-        raise TargetError(path, "not a directory" if os.path.exists(path) else "no such directory")
+        hint = "not a directory (a .config goes to --config, a Module.symvers to --symvers)"
+        raise TargetError(path, hint if os.path.exists(path) else "no such directory")
     raise TargetError(
         path, "no kernel build or headers directory (no .config beside include/generated or include/config)"
     )

@@ -15,5 +15,9 @@ RULE = "already-loaded"
 
 def already_loaded(load: Load) -> Iterator[Answer]:
     """The name in struct module among those loaded."""
-    if load.module.name in load.loaded:
+    if load.module.name not in load.loaded:
+        return
+    if load.loader == "modprobe":
+        yield Finding(RULE, "note", f"a module named {load.module.name} is already loaded: modprobe does nothing then")
+    else:
         yield Finding(RULE, "error", f"a module named {load.module.name} is already loaded", "EEXIST")

@@ -39,7 +39,7 @@ def duplicate_export(load: Load) -> Iterator[Answer]:
             if other.owner == load.module.name:
                 continue
             owner = "kernel" if other.owner == KERNEL else other.owner
-            if other.owner != KERNEL and other.owner not in load.loaded:
+            if other.owner != KERNEL and other.owner not in load.present:
                 continue
             text = f"{load.module.name}: exports duplicate symbol {export.name} (owned by {owner})"
             summary = f"exports {export.name}, which {owner} exports already"

@@ -22,7 +22,7 @@ _LIARS = ("driverloader", "lve")
 
 def is_proprietary(module: Module, version: Version) -> bool:
     """Whether the kernel takes the module for a proprietary one (taint P), which may use no GPL-only symbols."""
-    license_ = module.info("license") or "unspecified"
+    license_ = module.info("license")
     compatible = license_ in GPL_COMPATIBLE and (license_ != "Dual MIT/GPL" or version.since(2, 6, 12))
     return not compatible or module.name in _LIARS
 
@@ -60,7 +60,8 @@ def license(load: Load) -> Iterator[Answer]:
     module = load.module
     if not is_proprietary(module, load.version) or module.info("license") in GPL_COMPATIBLE:
         return
-    stated = module.info("license") or "unspecified"
+    stated = module.info("license")
+    stated = "unspecified" if stated is None else stated
     written = [
         line(f"{module.name}: module license '{stated}' taints kernel.", 0, "taint-P"),
         line(DEBUG_LOCKING, 1, "lock-debugging"),
@@ -83,5 +84,8 @@ def license_by_name(load: Load) -> Iterator[Answer]:
     repeats = load.version.since(6, 4) and is_proprietary(module, load.version)
     if named or repeats:
         text = f"{module.name}: module license taints kernel."
-        level = line(text, once="taint-P-late" if repeats else "taint-P")
-        yield Finding(RULE, "warning", "taints the kernel as proprietary (P)", None, (level,))
+        written = (
+            line(DEBUG_LOCKING, 0, "lock-debugging"),
+            line(text, 1, once="taint-P-late" if repeats else "taint-P"),
+        )
+        yield Finding(RULE, "warning", "taints the kernel as proprietary (P)", None, written)

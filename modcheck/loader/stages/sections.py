@@ -16,6 +16,7 @@ from ..facts import Answer, Finding, Load, Unknown, line
 WX_RULE = "wx-section"
 ARCH_RULE = "arch-sections"
 
+_PPC32 = "Module doesn't contain .plt or .init.plt sections."
 _PLT, _INIT_PLT = (".plt", "module PLT section(s) missing"), (".init.plt", "module PLT section(s) missing")
 
 #: architecture: (option that must be on, or None; the sections that must be there; first version)
@@ -27,6 +28,12 @@ _REQUIRED: dict[str, tuple[str | None, tuple[tuple[str, str], ...], tuple[int, i
         (_PLT, (".got", "module GOT section(s) missing"), (".got.plt", "module GOT.PLT section(s) missing")),
         (4, 16),
     ),
+    "loongarch64": (
+        None,
+        ((".got", "module GOT section(s) missing"), _PLT, (".plt.idx", "module PLT section(s) missing")),
+        (5, 19),
+    ),
+    "ppc": (None, ((".plt", _PPC32), (".init.plt", _PPC32)), (2, 6)),
     "ppc64": (None, ((".stubs", "doesn't contain .stubs."),), (2, 6)),
 }  # fmt: skip
 
@@ -62,9 +69,21 @@ def arch_sections(load: Load) -> Iterator[Answer]:
     if state is None:
         yield Unknown(ARCH_RULE, needs.CONFIG)
     elif state == "y":
-        text = f"{load.module.name}: {missing[1]}"
+        text = missing[1] if load.target.arch == "ppc" else f"{load.module.name}: {missing[1]}"
         yield Finding(ARCH_RULE, "error", f"section {missing[0]} is missing", "ENOEXEC", (line(text),))
 
 
 def _always(arch: str | None, version: Version) -> bool:
     return arch == "arm64" and version.since(6, 5)
+
+
+def constructors(load: Load) -> Iterator[Answer]:
+    """Both kinds of constructors at once, which find_module_sections() does not take with CONFIG_CONSTRUCTORS."""
+    if not {".ctors", ".init_array"} <= {section.name for section in load.module.elf.sections}:
+        return
+    state = load.target.option("CONSTRUCTORS")
+    if state is None:
+        yield Unknown(ARCH_RULE, needs.CONFIG)
+    elif state == "y":
+        text = f"{load.module.name}: has both .ctors and .init_array."
+        yield Finding(ARCH_RULE, "error", "has both .ctors and .init_array", "EINVAL", (line(text),))

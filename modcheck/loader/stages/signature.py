@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .. import needs
-from ..facts import Answer, Finding, Load, Unknown, line
+from ..facts import Answer, Finding, Load, LogLine, Unknown, line
 
 RULE = "signature"
 _ID_PKCS7 = 2
@@ -37,11 +37,14 @@ def _shape(load: Load) -> tuple[str | None, str | None]:
     algo, hash_, id_type, signer_len, key_id_len = signature.fields
     if not load.version.since(4, 3):
         return None, None  # X.509 then, with other fields; judged as well-formed
+    name = "module" if load.version.since(5, 4) else load.module.name
     if id_type != _ID_PKCS7:
-        name = "module" if load.version.since(5, 4) else load.module.name
-        return "ENOPKG", f"{name}: not signed with expected PKCS#7 message"
+        if load.version.since(5, 4):
+            return "ENOPKG", f"{name}: not signed with expected PKCS#7 message"
+        prefix = f"{name}: " if load.version.since(4, 19) else ""
+        return "ENOPKG", f"{prefix}Module is not signed with expected PKCS#7 message"
     if algo or hash_ or signer_len or key_id_len or not signature.padding_is_zero:
-        return "EBADMSG", "module: PKCS#7 signature info has unexpected non-zero params"
+        return "EBADMSG", f"{name}: PKCS#7 signature info has unexpected non-zero params"
     return None, None
 
 
@@ -76,20 +79,41 @@ def signature(load: Load) -> Iterator[Answer]:
     if errno and not negotiable:
         yield Finding(RULE, "error", "the signature's trailer is malformed", errno, lines)
         return
-    forced = load.target.option("MODULE_SIG_FORCE") == "y"
-    if not forced:
-        if text:
-            yield Finding(RULE, "warning", "signed, but not with a PKCS#7 message", None, lines)
-        return
     known = verified(load)
-    if known is None:
+    forced = _forced(load)
+    if known is None or (known and forced):
         yield Unknown(RULE, needs.CERTIFICATES)
+    elif not known and not forced:
+        yield from _lockdown(load, lines)
     elif not known:
         reason = "unsigned module" if load.module.signature is None else "module with unsupported crypto"
         refused = line(_rejected(load, reason), 1)
         version_errno = "EKEYREJECTED" if load.version.since(5, 4) else "ENOKEY"
         written = (*lines, refused) if load.version.since(5, 4) else ()
-        yield Finding(RULE, "error", f"{reason}, and CONFIG_MODULE_SIG_FORCE is on", version_errno, written)
+        yield Finding(RULE, "error", f"{reason}, and the kernel insists on a signature", version_errno, written)
+
+
+def _forced(load: Load) -> bool:
+    """Whether the build makes the kernel insist on signatures: by its option, or by its built-in command line."""
+    target = load.target
+    cmdline = (target.option("CMDLINE") or "").split() if target.option("CMDLINE_BOOL") != "n" else []
+    return target.option("MODULE_SIG_FORCE") == "y" or bool(_ENFORCING & set(cmdline))
+
+
+_ENFORCING = {"module.sig_enforce", "module.sig_enforce=1", "module.sig_enforce=y", "module.sig_enforce=Y"}
+_LOCKED = ("LOCK_DOWN_KERNEL_FORCE_INTEGRITY", "LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY")
+
+
+def _lockdown(load: Load, lines: tuple[LogLine, ...]) -> Iterator[Answer]:
+    """Unsigned, and not enforced: a kernel that is built locked down refuses it all the same (5.4+)."""
+    if load.version.since(5, 4) and "y" in map(load.target.option, _LOCKED):
+        text = "Lockdown: insmod: unsigned module loading is restricted; see man kernel_lockdown.7"
+        if load.loader != "insmod":
+            text = text.replace("insmod", load.loader, 1)
+        summary = "unsigned, and the kernel is built locked down (CONFIG_LOCK_DOWN_KERNEL_FORCE_…)"
+        yield Finding(RULE, "error", summary, "EPERM", (*lines, line(text, 1)))
+    elif lines:
+        yield Finding(RULE, "warning", "signed, but not with a PKCS#7 message", None, lines)
 
 
 def _rejected(load: Load, reason: str) -> str:

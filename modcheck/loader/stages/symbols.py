@@ -125,6 +125,15 @@ def symbols(load: Load) -> Iterator[Answer]:
     yield from walk.answers()
 
 
+def imported_module_namespace(load: Load) -> Iterator[Answer]:
+    """`import_ns=module:…` in modinfo: such namespaces are not for importing. Since 6.16."""
+    imported = (value for tag, value in load.module.modinfo if tag == "import_ns")
+    name = next((value for value in imported if value.startswith("module:")), None)
+    if name is not None and load.version.since(6, 16):
+        text = f"{load.module.name}: module tries to import module namespace: {name}"
+        yield Finding(NAMESPACE, "error", f"imports the namespace {name} by name", "EPERM", (line(text),))
+
+
 def _outside(walk: _Walk, symbol: Symbol) -> None:
     """A section index beyond the table: refused since 7.0 (6.1.y, 6.12.y), an arbitrary address before."""
     load = walk.load
@@ -149,7 +158,7 @@ def _undefined(walk: _Walk, symbol: Symbol) -> None:
     symbols = load.target.symbols
     usable = [row for row in rows if walk.gpl_ok or not row.gpl]
     if usable:
-        _found(walk, name, usable[0])
+        _found(walk, symbol, name, usable[0])
     elif not rows and (symbols is None or not symbols.complete):
         walk.lacks(UNKNOWN, needs.SYMVERS)
     elif not rows and load.opaque:
@@ -168,17 +177,17 @@ def _ignored(load: Load, name: str) -> bool:
     return name == "_GLOBAL_OFFSET_TABLE_" and load.module.arch in ("x86_64", "i386") and load.version.since(5, 12)
 
 
-def _found(walk: _Walk, name: str, row: Export) -> None:
-    if not _inherits(walk, name, row):
-        return
+def _found(walk: _Walk, symbol: Symbol, name: str, row: Export) -> None:
     if row.gpl:
         walk.used_gpl = True
+    if not _inherits(walk, symbol, name, row):
+        return
     if not _version(walk, name, row):
         return
     _namespace(walk, name, row)
 
 
-def _inherits(walk: _Walk, name: str, row: Export) -> bool:
+def _inherits(walk: _Walk, symbol: Symbol, name: str, row: Export) -> bool:
     """Using a proprietary module's symbol: forbidden after a GPL-only one, else taints. Since 5.9 (4.19.y, 5.4.y)."""
     load = walk.load
     if row.owner not in load.proprietary or walk.proprietary or not load.version.since(5, 9):
@@ -186,6 +195,8 @@ def _inherits(walk: _Walk, name: str, row: Export) -> bool:
     label = load.module.name
     shown = f" {name}" if load.version.since(5, 19) else ""
     if walk.used_gpl:
+        if symbol.bind == STB_WEAK:
+            return False
         text = f"{label}: module using GPL-only symbols uses symbols{shown} from proprietary module {row.owner}."
         walk.fail(PROPRIETARY, "ENOENT", name, {"owner": row.owner}, text)
         return False

@@ -19,9 +19,8 @@ def vermagic(load: Load) -> Iterator[Answer]:
     """The module's string against the kernel's."""
     target, ours = load.target, load.module.vermagic
     if ours is None or load.force_vermagic:
-        reason = "bad vermagic" if load.version.since(2, 6, 26) else "no version magic"
         what = "the module has no vermagic" if ours is None else "vermagic is not looked at (--force-vermagic)"
-        yield from force_load(load, RULE, what, reason)
+        yield from force_load(load, RULE, what, "bad vermagic")
         return
     skips_release = _skips_release(load)
     if target.vermagic is None:
@@ -75,6 +74,13 @@ def _without_target(load: Load, ours: str, skips_release: bool | None) -> Iterat
             "ENOEXEC",
             details={"module": ours, "target": None, "release_compared": True},
         )
+        return
+    tokens = "modversions" in ours.split()
+    if load.version.since(2, 6, 26) and target.modversions is not None and tokens != target.modversions:
+        sides = ("with", "without") if tokens else ("without", "with")
+        summary = f"built {sides[0]} CONFIG_MODVERSIONS, the kernel is {sides[1]}"
+        details = {"module": ours, "target": None, "release_compared": skips_release is False}
+        yield Finding(RULE, "error", summary, "ENOEXEC", details=details)
         return
     missing = [
         text

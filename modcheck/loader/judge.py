@@ -1,0 +1,247 @@
+"""One target and one set of modules: what each sees, in which order they load, and the walk through the stages."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from functools import cache
+
+from ..module.facts import Export, Module
+from ..target.facts import Target
+from ..target.symvers import KERNEL
+from ..version import Version
+from . import needs as facts_needed
+from .errnos import message
+from .facts import Finding, Load, Prediction, Unknown, Verdict
+from .stages.license import is_proprietary
+from .stages.symbols import needed_modules
+from .walk import NEWEST, stages
+
+#: rules behind which nothing of the file can be judged
+_FINAL = {"elf-format", "compression"}
+
+#: one version of each shape of the load path: what they agree on holds for a kernel whose version is not known
+_EVERY_SHAPE = (
+    NEWEST, Version(6, 17, 0), Version(6, 14, 0), Version(6, 12, 117), Version(6, 6, 0), Version(6, 1, 176),
+    Version(5, 15, 100), Version(5, 10, 200), Version(5, 4, 200), Version(4, 19, 200), Version(4, 4, 0),
+    Version(3, 10, 0), Version(2, 6, 39), Version(2, 6, 32),
+)  # fmt: skip
+
+
+class Judge:
+    """Judges modules one by one; see `predict` for the parameters."""
+
+    def __init__(
+        self,
+        target: Target,
+        loader: str,
+        modules: Sequence[Module],
+        loaded: Collection[Module | str],
+        force_vermagic: bool,
+        force_modversion: bool,
+        ignore: Collection[str],
+        already: Collection[str],
+    ) -> None:
+        self.target, self.loader = target, loader
+        self.force_vermagic, self.force_modversion = force_vermagic, force_modversion
+        self.ignore = frozenset(ignore)
+        self.given = {module.name: module for module in modules if module.name and not module.error}
+        present = [one for one in loaded if not isinstance(one, str)]
+        self.loaded = frozenset(one.replace("-", "_") if isinstance(one, str) else one.name for one in loaded)
+        if loader == "modprobe":
+            present += list(self.given.values())
+        self.exports: dict[str, list[Export]] = {}
+        for module in present:
+            for export in module.exports:
+                self.exports.setdefault(export.name, []).append(export)
+        self.replaced = {module.name for module in present}
+        self._known: dict[tuple[str, Version], Prediction] = {}
+        self.already = frozenset(already)
+        for one in loaded:
+            if not isinstance(one, str):
+                self.already |= self.judge(one).spent
+
+    def judge(self, module: Module) -> Prediction:
+        """What the target does with `module`; where its version is not known, only what every version agrees on."""
+        if self.target.version is not None:
+            return self._judge(module, (), _known_version(self.target.version))
+        predictions = [self._judge(module, (), version) for version in _EVERY_SHAPE]
+        refused = [one for one in predictions if one.verdict == "refused"]
+        if len(refused) == len(predictions):
+            same = all((one.errno, one.log) == (refused[0].errno, refused[0].log) for one in refused)
+            earlier = refused[0].earlier_unknown if same else (*refused[0].earlier_unknown, "kernel-version")
+            return replace(refused[0], first=not earlier, earlier_unknown=earlier)
+        others = [one for one in predictions if one.verdict != "refused"]
+        rules = dict.fromkeys(finding.rule for one in refused for finding in one.findings if finding.level == "error")
+        unchecked = (*others[0].unchecked, *(Unknown(rule, facts_needed.VERSION) for rule in rules))
+        return replace(others[0], verdict="unknown" if refused else others[0].verdict, unchecked=unchecked)
+
+    def _judge(self, module: Module, above: tuple[str, ...], version: Version) -> Prediction:
+        """`above`: the modules that need it, for modprobe's order."""
+        key = (module.path, version)
+        if key in self._known and not above:
+            return self._known[key]
+        load = self._load(module, version)
+        needs = tuple(name for name in needed_modules(load) if name not in self.loaded)
+        chain = (*above, module.name)
+        given = [self.given[name] for name in needs if self.loader == "modprobe" and name in self.given]
+        dependencies = tuple(
+            self._known.get((one.path, version)) or self._judge(one, chain, version)
+            for one in given
+            if one.name not in chain
+        )
+        loaded_before = {name for one in dependencies for name in (*one.needs, one.module.name)}
+        load = load._replace(
+            dependencies=dependencies,
+            cycle=next((one.name for one in given if one.name in chain), None),
+            present=self.loaded | loaded_before | frozenset(needs),
+            proprietary=frozenset(one.module.name for one in dependencies if one.proprietary) | load.proprietary,
+        )
+        spent = frozenset().union(*(one.spent for one in dependencies))
+        prediction = self._walk(load, needs, self.already | spent)
+        self._known[key] = prediction
+        return prediction
+
+    def _load(self, module: Module, version: Version) -> Load:
+        replaced = self.replaced | {module.name}
+        symbols = self.target.symbols
+        everything = self.loader == "modprobe"
+
+        @cache
+        def find(name: str) -> tuple[Export, ...]:
+            rows = symbols.find(name) if symbols else ()
+            kernel = tuple(row for row in rows if row.owner == KERNEL)
+            given = tuple(export for export in self.exports.get(name, ()) if export.owner != module.name)
+            others = tuple(
+                row
+                for row in rows
+                if row.owner != KERNEL and row.owner not in replaced and (everything or row.owner in self.loaded)
+            )
+            return kernel + given + others
+
+        return Load(
+            module=module,
+            target=self.target,
+            version=version,
+            find=find,
+            loader=self.loader,
+            loaded=self.loaded,
+            opaque=self._opaque(module),
+            proprietary=frozenset(name for name in self.replaced & self.loaded if self._is_proprietary(name, version)),
+            force_vermagic=self.force_vermagic,
+            force_modversion=self.force_modversion,
+        )
+
+    def _is_proprietary(self, name: str, version: Version) -> bool:
+        module = self.given.get(name)
+        return module is not None and is_proprietary(module, version)
+
+    def _opaque(self, module: Module) -> tuple[str, ...]:
+        """Names in `--loaded`, and for modprobe in the module's `depends`, that nothing at hand says the exports of."""
+        names = set(self.loaded)
+        if self.loader == "modprobe":
+            names.update((module.info("depends") or "").replace("-", "_").split(","))
+        names -= self.replaced | {"", module.name}
+        symbols = self.target.symbols
+        return tuple(sorted(name for name in names if symbols is None or not symbols.has_owner(name)))
+
+    def _walk(self, load: Load, needs: tuple[str, ...], already: frozenset[str]) -> Prediction:
+        findings: list[Finding] = []
+        unchecked: list[Unknown] = []
+        lines: list[str] = []
+        spent = set(already)
+        refusing: Finding | None = None
+        earlier: tuple[str, ...] = ()
+        for stage in stages(load.version):
+            answers = list(stage(load))
+            found = [self._marked(answer) for answer in answers if isinstance(answer, Finding)]
+            unknown = [self._marked_unknown(answer) for answer in answers if isinstance(answer, Unknown)]
+            findings += found
+            unchecked += [one for one in unknown if one not in unchecked]
+            if refusing is None:
+                counting = [finding for finding in found if not finding.ignored]
+                lines += _printed(counting, spent)
+                refusing = _last_refusal(counting)
+                if refusing:
+                    earlier = tuple(dict.fromkeys(one.rule for one in unchecked if not one.ignored))
+            final = [finding for finding in found if finding.level == "error" and finding.rule in _FINAL]
+            if final or (refusing and refusing.rule == "arch"):
+                if final and final[0].ignored:
+                    unchecked.append(Unknown(final[0].rule, "nothing behind it can be judged in a file like this"))
+                break
+        errno = refusing.errno if refusing else None
+        open_questions = [one for one in unchecked if not one.ignored]
+        verdict: Verdict = "refused" if refusing else "unknown" if open_questions else "loads"
+        return Prediction(
+            module=load.module,
+            verdict=verdict,
+            errno=errno,
+            message=message(errno, self.loader) if errno else None,
+            insmod_message=message(errno, "insmod") if errno else None,
+            log=tuple(lines),
+            first=not earlier,
+            earlier_unknown=earlier,
+            findings=tuple(findings),
+            unchecked=tuple(unchecked),
+            needs=needs,
+            assumed=self._assumed(load, needs),
+            compared=_compared(load, unchecked),
+            failed_in=str(refusing.details["failed_in"]) if refusing and refusing.rule == "dependency" else None,
+            insmod_refuses=bool(needs) and self.loader == "modprobe" and refusing is None,
+            spent=frozenset(spent),
+            proprietary=is_proprietary(load.module, load.version)
+            or any(finding.rule == "proprietary-taint" for finding in findings),
+        )
+
+    def _marked(self, finding: Finding) -> Finding:
+        return replace(finding, ignored=True) if finding.rule in self.ignore else finding
+
+    def _marked_unknown(self, unknown: Unknown) -> Unknown:
+        return unknown._replace(ignored=unknown.rule in self.ignore)
+
+    def _assumed(self, load: Load, needs: tuple[str, ...]) -> tuple[str, ...]:
+        assumed = ["empty kernel command line", "no lockdown", "kernel.modules_disabled=0", "no module parameters",
+                   "no built-in module of the same name"]  # fmt: skip
+        if load.own_build and load.module.signature is not None and load.target.option("MODULE_SIG") == "y":
+            assumed.append("in-tree modules of the kernel's vermagic are signed by its key, and unchanged since")
+        if load.own_build and load.module.has_btf and load.target.option("DEBUG_INFO_BTF_MODULES") == "y":
+            assumed.append("in-tree modules of the kernel's vermagic have the BTF of its build")
+        version = self.target.version
+        if version is not None and version[:2] > NEWEST[:2]:
+            assumed.append(
+                f"kernel {version} judges like {NEWEST.major}.{NEWEST.minor}, the newest that modcheck knows"
+            )
+        installed = [name for name in needs if name not in self.given]
+        if installed and self.loader == "modprobe":
+            assumed.append(f"installed there, of that build, and not proprietary: {', '.join(installed)}")
+        return tuple(assumed)
+
+
+def _known_version(version: Version) -> Version:
+    """`version`, or the newest known where it is newer."""
+    return min(version, NEWEST, key=lambda one: (one[0], one[1]))
+
+
+def _printed(findings: Sequence[Finding], spent: set[str]) -> list[str]:
+    """The lines of one stage in their order, less those that the kernel prints only once and has printed."""
+    lines = sorted((line for finding in findings for line in finding.log), key=lambda line: line.order)
+    shown = []
+    for line in lines:
+        if line.once is None or line.once not in spent:
+            shown.append(line.text)
+        if line.once is not None:
+            spent.add(line.once)
+    return shown
+
+
+def _last_refusal(findings: Sequence[Finding]) -> Finding | None:
+    """The finding whose error the stage returns: that of its last line."""
+    errors = [finding for finding in findings if finding.level == "error"]
+    return max(errors, key=lambda finding: max((line.order for line in finding.log), default=0), default=None)
+
+
+def _compared(load: Load, unchecked: Sequence[Unknown]) -> bool:
+    """Whether vermagic or CRCs could be compared."""
+    rules = {unknown.rule for unknown in unchecked}
+    crcs = bool(load.target.modversions) and "module-layout" not in rules and load.module.versions is not None
+    return "vermagic" not in rules or crcs
