@@ -84,9 +84,13 @@ def check(
         force_modversion=force_modversion,
         ignore=ignore,
     )
-    results: list[Prediction | tuple[str, str]] = [
-        advise(next(predictions), target) if isinstance(module, Module) else module for module in read
-    ]
+    try:
+        results: list[Prediction | tuple[str, str]] = [
+            advise(next(predictions), target) if isinstance(module, Module) else module for module in read
+        ]
+    except ModcheckError as error:  # a broken row of a table, met when its symbol is looked up
+        _no_target(error, outputs, loader)
+        context.exit(ERROR)
     status = LOADS
     try:
         for name, path in outputs:

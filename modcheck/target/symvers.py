@@ -22,10 +22,7 @@ KERNEL = "vmlinux"
 _LINE = rb"0x[0-9a-fA-F]{8}\t[^\t]+(?:\t[^\t]*){1,3}"
 _KERNEL_ROW = rb"(?m)^0x[0-9a-fA-F]{8}\t[^\t\n]+\t(?:[^\t\n]*\t)?vmlinux[\t\r\n]"
 _NO_CRC = b"\n0x00000000\t"
-_ANY_DIGIT_TO_0 = bytes.maketrans(b"123456789abcdefABCDEF", b"0" * 21)
 _NOT_TAB_OR_NEWLINE = bytes(set(range(256)) - {9, 10})
-#: bytes looked at in one go: blocks that malloc keeps at hand cost a fraction of fresh ones of the table's size
-_BLOCK = 1 << 16
 #: so many symbols are searched for in the text before an index of all is worth its cost
 _SEARCHES = 100
 
@@ -73,35 +70,50 @@ class Symvers:
         at = self._data.find(needle)
         while at >= 0:
             start = self._data.rfind(b"\n", 0, at) + 1
-            if at - start == 10:  # right behind a CRC: the symbol's column
+            if self._data.find(b"\t", start) == at:  # the symbol's column
                 return self._data[start : self._data.index(b"\n", at)].rstrip(b"\r")
             at = self._data.find(needle, at + 1)
         return None
 
     def get(self, name: str) -> Export | None:
-        """The row of the symbol `name`."""
+        """The row of the symbol `name`.
+
+        :raises TargetError: its CRC is none
+        """
         line = self._line(name.encode("utf-8", "surrogateescape"))
-        return None if line is None else _row(line)
+        return None if line is None else self._row(line)
 
     def __iter__(self) -> Iterator[Export]:
-        return map(_row, self._data.splitlines())
+        return map(self._row, self._data.splitlines())
+
+    def _row(self, line: bytes) -> Export:
+        if not re.fullmatch(_LINE, line):
+            _checked(self._data, self.path)
+        columns = line.split(b"\t")
+        owner = _owner_column(columns)
+        kind, namespace = b"", b""
+        if len(columns) == 5:
+            kind, namespace = (columns[3], columns[4]) if owner is columns[2] else (columns[4], columns[2])
+        elif len(columns) == 4:
+            kind = columns[3]
+        return Export(
+            name=columns[1].decode("utf-8", "replace"),
+            crc=int(columns[0], 16),
+            gpl=kind in (b"EXPORT_SYMBOL_GPL", b"EXPORT_UNUSED_SYMBOL_GPL"),
+            namespace=namespace.decode("utf-8", "replace"),
+            owner=owner_name(owner.decode("utf-8", "replace")),
+        )
 
 
 def _is_regular(data: bytes) -> bool:
-    """Whether each line has a CRC of eight digits, and as many columns as the others."""
-    shape = b"".join(
-        data[start : start + _BLOCK].translate(None, _NOT_TAB_OR_NEWLINE) for start in range(0, len(data), _BLOCK)
-    )
+    """Whether each line begins like a CRC and has as many columns as the others; the digits are read with the row."""
+    shape = data.translate(None, _NOT_TAB_OR_NEWLINE)
     tabs = shape.count(b"\t")
     rows = len(shape) - tabs
     columns = tabs // (rows or 1)
     if columns not in (2, 3, 4) or shape != (b"\t" * columns + b"\n") * rows:
         return False
-    crcs = int(data[:11].translate(_ANY_DIGIT_TO_0) == _NO_CRC[1:])
-    for start in range(0, len(data), _BLOCK):
-        zeros = data[start : start + _BLOCK + len(_NO_CRC) - 1].translate(_ANY_DIGIT_TO_0)
-        crcs += zeros.count(_NO_CRC)
-    return crcs == rows
+    return data.startswith(b"0x") and data.count(b"\n0x") == rows - 1
 
 
 def _checked(data: bytes, path: str) -> list[bytes]:
@@ -121,23 +133,6 @@ def _owner_column(columns: list[bytes]) -> bytes:
     """The module of a row: the third column, in 5.4 and 5.5 the fourth."""
     third = len(columns) == 5 and not columns[3].startswith((b"EXPORT_", b"(unknown)"))
     return columns[3] if third else columns[2]
-
-
-def _row(line: bytes) -> Export:
-    columns = line.split(b"\t")
-    owner = _owner_column(columns)
-    kind, namespace = b"", b""
-    if len(columns) == 5:
-        kind, namespace = (columns[3], columns[4]) if owner is columns[2] else (columns[4], columns[2])
-    elif len(columns) == 4:
-        kind = columns[3]
-    return Export(
-        name=columns[1].decode("utf-8", "replace"),
-        crc=int(columns[0], 16),
-        gpl=kind in (b"EXPORT_SYMBOL_GPL", b"EXPORT_UNUSED_SYMBOL_GPL"),
-        namespace=namespace.decode("utf-8", "replace"),
-        owner=owner_name(owner.decode("utf-8", "replace")),
-    )
 
 
 def owner_name(path: str) -> str:

@@ -6,7 +6,6 @@ Sources: the top Makefile of 2.6.11 to 7.3 (`utsrelease.h`, `kernel.release`), D
 
 from __future__ import annotations
 
-import glob
 import os
 import re
 
@@ -97,6 +96,8 @@ def find_tree(path: str, release: str | None = None) -> Tree:
     """
     if is_tree(path):
         return Tree(path)
+    import glob  # rarely needed, and not for nothing
+
     found: dict[str, Tree] = {}
     for pattern in ("build", "*", "usr/src/*", "usr/lib/modules/*/build", "lib/modules/*/build"):
         for candidate in sorted(glob.glob(os.path.join(glob.escape(path), pattern))):
