@@ -19,6 +19,7 @@ from .stages.livepatch import livepatch, livepatch_taint
 from .stages.module_layout import module_layout
 from .stages.module_struct import module_struct
 from .stages.module_support import module_support
+from .stages.relocation import relocation
 from .stages.sections import arch_sections, constructors, wx_section
 from .stages.signature import signature, unsigned_taint
 from .stages.symbols import imported_module_namespace, symbols
@@ -35,27 +36,27 @@ EPOCHS: tuple[tuple[tuple[int, int, int], tuple[Stage, ...]], ...] = (
     ((6, 4, 0), (
         signature, *_ELF, module_layout, vermagic, livepatch, already_loaded, arch_sections, wx_section,
         out_of_tree, retpoline, staging, livepatch_taint, license, test, unsigned_taint, license_by_name,
-        constructors, export_versions, imported_module_namespace, symbols, duplicate_export, btf,
+        constructors, export_versions, imported_module_namespace, symbols, relocation, duplicate_export, btf,
     )),
     ((5, 13, 0), (
         signature, *_ELF, module_layout, vermagic, *_TAINTS, arch_sections, wx_section, already_loaded,
-        unsigned_taint, license_by_name, constructors, export_versions, symbols, duplicate_export, btf,
+        unsigned_taint, license_by_name, constructors, export_versions, symbols, relocation, duplicate_export, btf,
     )),
     ((4, 19, 0), (
         header, arch, sections, tables, signature, module_layout, vermagic, *_TAINTS, arch_sections, wx_section,
-        already_loaded, unsigned_taint, license_by_name, export_versions, symbols, duplicate_export, btf,
+        already_loaded, unsigned_taint, license_by_name, export_versions, symbols, relocation, duplicate_export, btf,
     )),
     ((3, 8, 0), (
         signature, header, arch, sections, tables, module_layout, vermagic, *_TAINTS, arch_sections, already_loaded,
-        unsigned_taint, license_by_name, export_versions, symbols, duplicate_export,
+        unsigned_taint, license_by_name, export_versions, symbols, relocation, duplicate_export,
     )),
     ((2, 6, 36), (
         header, arch, sections, tables, module_layout, vermagic, *_TAINTS, arch_sections, license_by_name,
-        export_versions, symbols, already_loaded, duplicate_export,
+        export_versions, symbols, relocation, already_loaded, duplicate_export,
     )),
     ((2, 6, 0), (
         header, arch, sections, tables, module_layout, vermagic, staging, already_loaded, arch_sections, license,
-        license_by_name, symbols, export_versions, duplicate_export,
+        license_by_name, symbols, export_versions, relocation, duplicate_export,
     )),
 )  # fmt: skip
 

@@ -68,6 +68,21 @@ class Export(NamedTuple):
     owner: str
 
 
+class Relocations(NamedTuple):
+    """A section of relocation records that the loader applies."""
+
+    section: int
+    """its own place in the section table"""
+    target: int
+    """the section that it changes"""
+    rela: bool
+    """whether records have addends (RELA) or not (REL)"""
+    types: tuple[tuple[int, int], ...]
+    """each type with the first record that has it"""
+    nonzero: tuple[int, int] | None
+    """x86-64: type and record of the first whose place is not zero, which the loader refuses"""
+
+
 class Signature(NamedTuple):
     """The trailer of a signed module (`include/uapi/linux/module_signature.h`): fields, then lengths in bytes.
 
@@ -133,6 +148,8 @@ class Module:
     exports: tuple[Export, ...]
     export_sections: frozenset[str]
     """which of `__ksymtab`, `__kcrctab`, `__kflagstab` … are there and not empty"""
+    relocations: tuple[Relocations, ...]
+    """in the order of the section table; those of sections that are not loaded are left out"""
     this_module_size: int | None
     """bytes in `.gnu.linkonce.this_module`, which is sizeof(struct module) of the kernel it was built for"""
     has_btf: bool

@@ -1,7 +1,7 @@
 """Single-fault variants of real modules, from a seed: what bad storage, bad tools and bad luck make of a .ko.
 
 Each mutant differs from its source in one place, by one of the kinds below. The same seed, modules and count give the
-same bytes.
+same bytes. Signatures are cut off first: with them a kernel refuses every mutant before it looks at the fault.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from modcheck.module.elf import Image
 from modcheck.module.facts import SHT_RELA, Section
+from modcheck.module.signature import read_signature
 
 KERNEL_EXPORTS = ("_printk", "printk", "kfree", "memcpy", "jiffies", "schedule")
 
@@ -35,7 +36,7 @@ def mutants(sources: Sequence[tuple[str, bytes]], seed: int, count: int) -> Iter
     :param sources: 64-bit little-endian modules
     """
     rng = random.Random(seed)
-    images = [(name, Image(data)) for name, data in sources]
+    images = [(name, Image(_unsigned(data))) for name, data in sources]
     made = 0
     for turn in range(count * 10):
         kind, function = list(KINDS.items())[turn % len(KINDS)]
@@ -46,6 +47,11 @@ def mutants(sources: Sequence[tuple[str, bytes]], seed: int, count: int) -> Iter
             yield Mutant(f"{kind}-{made:05}-{name}", kind, data)
         if made == count:
             return
+
+
+def _unsigned(data: bytes) -> bytes:
+    signature = read_signature(data)
+    return data[: len(data) - signature.trailer_length] if signature else data
 
 
 def _put(data: bytes, offset: int, new: bytes) -> bytes:
