@@ -1,9 +1,14 @@
 # make demo    the main job on the samples          make test    all tests (no network once set up)
 # make lint    ruff and mypy                        make bench   the time of one check against bare imports
+# make oracle  boots Debian kernels under QEMU and compares; CASES=own:6.1 picks, WORK=DIR says where to (20 GB for all)
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test lint bench clean
+WORK ?= build/oracle
+ORACLE_NEEDS = qemu-system-x86 qemu-system-arm gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
+	gcc-arm-linux-gnueabihf libc6-dev-armhf-cross
+
+.PHONY: demo test lint bench oracle clean
 
 demo: .venv/installed
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh sample_modules/demo.sh
@@ -19,6 +24,12 @@ lint: .venv/lint
 bench: .venv/installed
 	$(BIN)/python -m compileall -q modcheck
 	$(BIN)/python tools/bench.py
+
+oracle: .venv/test
+	@command -v qemu-system-x86_64 >/dev/null && command -v arm-linux-gnueabihf-gcc >/dev/null || \
+		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends $(ORACLE_NEEDS); } || \
+		echo "make oracle: needs $(ORACLE_NEEDS)" >&2
+	$(BIN)/python -m tests.oracle $(WORK) $(CASES)
 
 .venv/installed: pyproject.toml
 	@$(PYTHON) -c "import ensurepip, venv" 2>/dev/null || \

@@ -1,0 +1,161 @@
+"""What booted kernels did, as compact data: the facts of kernel and modules, and the answer to each load.
+
+One file a kernel in tests/data/truth/. It holds all that a prediction looks at, and nothing else: of the kernel's
+`.config` and Module.symvers only what was asked for, of a module its facts and not its code. So it can be replayed when
+the packages are gone.
+"""
+
+from __future__ import annotations
+
+import json
+import lzma
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from modcheck import Module, Target
+from modcheck.module.facts import Elf, Export, Header, Relocations, Section, Signature, Symbol
+from modcheck.target.facts import Symbols
+from modcheck.target.kconfig import Config
+from modcheck.target.symvers import Symvers
+from modcheck.version import Version
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One load on a booted kernel: the module's facts, the taint before, and the kernel's answer."""
+
+    module: Module
+    tainted: int
+    accepted: bool
+    errno: str | None
+    log: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """One kernel and the loads that were tried on it."""
+
+    package: str
+    target: Target
+    loads: tuple[Seen, ...]
+
+
+def save(path: Path, truth: Truth) -> None:
+    """Write `truth`, after its loads have been predicted: what that looked at is what is kept of the kernel."""
+    target = truth.target
+    assert target.config is not None
+    assert target.symbols is not None
+    document = {
+        "package": truth.package,
+        "target": {
+            "release": target.release,
+            "version": list(target.version or ()),
+            "vendor": target.vendor,
+            "vermagic": target.vermagic,
+            "arch": target.arch,
+            "endianness": target.endianness,
+            "this_module_size": target.this_module_size,
+        },
+        "config": {"version": target.config.version_text, "options": dict(sorted(target.config._found.items()))},
+        "symvers": _rows(target.symbols, truth.loads),
+        "loads": [
+            {
+                "module": pack(seen.module),
+                "tainted": seen.tainted,
+                "accepted": seen.accepted,
+                "errno": seen.errno,
+                "log": seen.log,
+            }
+            for seen in truth.loads
+        ],
+    }
+    text = json.dumps(document, separators=(",", ":"), sort_keys=True)
+    path.write_bytes(lzma.compress(text.encode(), preset=9))
+
+
+def load(path: Path) -> Truth:
+    """Read what `save` wrote."""
+    document = json.loads(lzma.decompress(path.read_bytes()))
+    options = "".join(
+        f'CONFIG_{name}="{value}"\n' for name, value in document["config"]["options"].items() if value != "n"
+    )
+    facts = document["target"]
+    version = facts.pop("version")
+    target = Target(
+        **facts,
+        version=Version(*version),
+        config=Config(f"# Linux/x {document['config']['version']} Kernel Configuration\n{options}", str(path)),
+        symbols=Symbols([Symvers("".join(document["symvers"]).encode(), str(path))]),
+    )
+    loads = tuple(
+        Seen(unpack(seen["module"]), seen["tainted"], seen["accepted"], seen["errno"], tuple(seen["log"]))
+        for seen in document["loads"]
+    )
+    return Truth(document["package"], target, loads)
+
+
+def _rows(symbols: Symbols, loads: Iterable[Seen]) -> list[str]:
+    names = {"module_layout"}
+    for seen in loads:
+        names.update(symbol.name for symbol in seen.module.symbols)
+        names.update(export.name for export in seen.module.exports)
+    return list(_lines(symbols, sorted(names)))
+
+
+def _lines(symbols: Symbols, names: Iterable[str]) -> Iterator[str]:
+    yield "0x00000000\t__a_kernels_table\tvmlinux\tEXPORT_SYMBOL\t\n"
+    for name in names:
+        for row in symbols.find(name):
+            kind = "EXPORT_SYMBOL_GPL" if row.gpl else "EXPORT_SYMBOL"
+            yield f"0x{row.crc:08x}\t{row.name}\t{row.owner}\t{kind}\t{row.namespace}\n"
+
+
+def pack(module: Module) -> dict[str, Any]:
+    """A module's facts as plain JSON values."""
+    packed = {field.name: getattr(module, field.name) for field in fields(module)}
+    packed["elf"] = [*module.elf[:1], module.elf.raw_header.hex(), *module.elf[2:]]
+    packed["export_sections"] = sorted(module.export_sections)
+    packed["path"] = Path(module.path).name
+    return packed
+
+
+def unpack(packed: dict[str, Any]) -> Module:
+    """The module that `pack` was given, its path shortened to the file's name."""
+    length, raw, bits, endianness, header, sections, last, edges, largest = packed["elf"]
+    return Module(
+        **{
+            **packed,
+            "elf": Elf(
+                length,
+                bytes.fromhex(raw),
+                bits,
+                endianness,
+                Header(*header) if header else None,
+                tuple(Section(*section) for section in sections),
+                last,
+                tuple(edges) if edges else None,  # type: ignore[arg-type]
+                largest,
+            ),
+            "modinfo": _pairs(packed["modinfo"]),
+            "versions": _pairs(packed["versions"]),
+            "versions_ext": _pairs(packed["versions_ext"]),
+            "symbols": tuple(Symbol(*symbol) for symbol in packed["symbols"]),
+            "exports": tuple(Export(*export) for export in packed["exports"]),
+            "export_sections": frozenset(packed["export_sections"]),
+            "relocations": tuple(
+                Relocations(section, target, rela, _pairs(types) or (), tuple(nonzero) if nonzero else None)  # type: ignore[arg-type]
+                for section, target, rela, types, nonzero in packed["relocations"]
+            ),
+            "signature": _signature(packed["signature"]),
+        }
+    )
+
+
+def _pairs(rows: Sequence[Sequence[Any]] | None) -> Any:
+    return None if rows is None else tuple((row[0], row[1]) for row in rows)
+
+
+def _signature(row: Sequence[Any] | None) -> Signature | None:
+    return None if row is None else Signature(tuple(row[0]) if row[0] else None, *row[1:])  # type: ignore[arg-type]
