@@ -339,6 +339,12 @@ def test_a_directory_of_modules_tells_release_and_struct_size(tmp_path: Path) ->
     assert target.this_module_size == CHRDEVBASE.this_module_size
 
 
+def test_a_module_of_another_release_tells_nothing(tmp_path: Path) -> None:
+    stale_tree(tmp_path, "rk3588/chrdevbase.ko")
+    target = read_target(modules_dir=tmp_path / "tree", release="6.8.0-other")
+    assert (target.release, target.vermagic, target.this_module_size) == ("6.8.0-other", None, None)
+
+
 @pytest.mark.parametrize(
     "words",
     [

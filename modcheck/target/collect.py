@@ -1,0 +1,159 @@
+"""The facts of one target while its sources are read: who says what, what is believed, and what contradicts it."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+from ..arch import ARCHES, Endianness
+from ..errors import TargetError
+from ..module import Module, read_module
+from ..version import Version, parse_version
+from .facts import Symbols, Target
+from .kconfig import Config, read_config
+from .symvers import Symvers, read_symvers
+from .tree import Tree
+from .vendor import find_vendor
+from .vermagic import compose
+
+T = TypeVar("T")
+
+
+class Fact(Generic[T]):
+    """One fact while sources are read: the first that gives it is believed, and others that differ are noted."""
+
+    def __init__(self, name: str, notes: list[str], agree: Callable[[T, T], bool] = operator.eq) -> None:
+        self.name, self.notes, self.agree = name, notes, agree
+        self.value: T | None = None
+        self.origin = ""
+
+    def give(self, value: T | None, origin: str) -> None:
+        """`origin` says that the fact is `value`; None says nothing."""
+        if value is None:
+            return
+        if self.value is None:
+            self.value, self.origin = value, origin
+        elif not self.agree(self.value, value):
+            self.notes.append(f"{self.name}: {self.origin} says {self.value}, {origin} says {value}; the first is used")
+
+
+def _same_version(one: Version, other: Version) -> bool:
+    return one[:2] == other[:2] and (one.patch == other.patch or None in (one.patch, other.patch))
+
+
+class Collector:
+    """The facts of one target while its sources are read."""
+
+    def __init__(self) -> None:
+        notes: list[str] = []
+        self.notes = notes
+        self.release: Fact[str] = Fact("release", notes)
+        self.version: Fact[Version] = Fact("version", notes, _same_version)
+        self.config: Fact[Config] = Fact("config", notes, lambda one, other: True)
+        self.arch: Fact[tuple[str, Endianness | None]] = Fact("arch", notes, lambda one, other: one[0] == other[0])
+        self.vendor: Fact[str] = Fact("vendor", notes)
+        self.vermagic: Fact[str] = Fact("vermagic", notes)
+        self.reference: Module | None = None
+        self.seed: Fact[str] = Fact("randstruct seed", notes)
+        self.this_module_size: Fact[int] = Fact("this_module_size", notes)
+
+    def version_of_release(self) -> None:
+        """A release tells the version, too: `6.1.99-rockchip-rk3588`, or at least the series: `6.1.0-56-amd64`."""
+        if self.release.value:
+            self.version.give(parse_version(self.release.value), f"{self.release.origin} (the release)")
+
+    def read_tree(self, tree: Tree, tables: list[Symvers]) -> None:
+        """Add what `tree` tells; its Module.symvers goes to `tables` unless a kernel's is there already."""
+        release, kernel_release = tree.release(), tree.kernel_release()
+        if release:
+            self.release.give(*release)
+        if self.config.value is None:
+            config = read_config(tree.origin(".config"))
+            self.config.give(config, tree.origin(".config"))
+            self.version.give(config.version, f"{tree.origin('.config')} (header)")
+        for told in (tree.makefile_version(), kernel_release):
+            if told:
+                self.version.give(parse_version(told[0]), told[1])
+        if tree.is_debian():
+            self.vendor.give("debian", tree.origin(".kernelvariables"))
+        elif release and kernel_release and release[0] != kernel_release[0]:
+            self.notes.append(f"release: {release[1]} says {release[0]}, {kernel_release[1]} says {kernel_release[0]}")
+        if seed := tree.randstruct_seed():
+            self.seed.give(seed, tree.path)
+        if not any(table.has_kernel for table in tables) and (path := tree.symvers()):
+            tables.insert(0, read_symvers(path))
+        # older kernels than 6.4 do not compare the size of struct module
+        if self.reference is None and self.version.value and self.version.value.since(6, 4):
+            self.read_reference(tree.own_modules())
+
+    def read_reference(self, paths: Sequence[str]) -> None:
+        """Two modules of the kernel's own build, for what they show: vermagic, and the size of struct module.
+
+        :raises TargetError: they are of two kernels
+        """
+        read = [read_module(path) for path in (*paths[:1], *paths[-1:])]
+        found = [module for module in read if module.info("intree") is not None]
+        releases = {module.vermagic.split(" ")[0] for module in found if module.vermagic}
+        if len(releases) > 1:
+            raise TargetError(found[0].path, f"beside it lie modules of another kernel: {', '.join(sorted(releases))}")
+        self.reference = found[0] if found else self.reference
+
+    def _use_reference(self) -> None:
+        """Take a reference module's facts, unless it proves to be of another build than what is known already."""
+        module = self.reference
+        if module is None:
+            return
+        if self.vermagic.value is None and module.vermagic and module.vermagic.split(" ")[0] == self.release.value:
+            self.vermagic.give(module.vermagic, module.path)
+        if module.vermagic != self.vermagic.value:
+            known = self.vermagic.value or self.release.value
+            self.notes.append(f"{module.path} is of another build, and not used: {module.vermagic!r}, not {known!r}")
+            return
+        self.this_module_size.give(module.this_module_size, module.path)
+
+    def finish(self, tables: list[Symvers], *, built_here: bool) -> Target:
+        config, release = self.config.value, self.release.value
+        if config:
+            known = config.arch
+            self.arch.give((known, None) if known else None, self.config.origin)
+            localversion = config.get("LOCALVERSION")
+            if release and localversion != "n" and localversion not in release:
+                self.notes.append(
+                    f"release: {self.config.origin} has CONFIG_LOCALVERSION={localversion!r}, but the release "
+                    f"{release!r} ({self.release.origin}) does not contain it"
+                )
+        if self.vendor.value is None:
+            self.vendor.give(find_vendor(release, config), self.release.origin)
+        arch, endianness = self.arch.value or (None, None)
+        if arch:
+            endianness = endianness or ARCHES[arch].endianness or (config.endianness if config else None)
+            endianness = endianness or ARCHES[arch].usual_endianness
+        vermagic = self.vermagic
+        if release and self.version.value and config and arch:
+            origin = f"computed from release, version, {self.config.origin} and architecture"
+            vermagic.give(compose(release, self.version.value, config, arch, self.seed.value), origin)
+        self._use_reference()
+        symbols = Symbols(tables) if tables else None
+        if symbols and config and symbols.complete and config.on("MODVERSIONS") != symbols.has_crcs:
+            state = "on" if config.on("MODVERSIONS") else "off"
+            crcs = "has CRCs" if symbols.has_crcs else "has no CRC but zero"
+            where = ", ".join(table.path for table in tables)
+            self.notes.append(f"modversions: {self.config.origin} has CONFIG_MODVERSIONS {state}, but {where} {crcs}")
+        sources = {fact.name: fact.origin for fact in vars(self).values() if isinstance(fact, Fact) and fact.value}
+        if tables:
+            sources["symbols"] = ", ".join(table.path for table in tables)
+        return Target(
+            release=release,
+            version=self.version.value,
+            vendor=self.vendor.value,
+            vermagic=vermagic.value,
+            arch=arch,
+            endianness=endianness,
+            config=config,
+            symbols=symbols,
+            this_module_size=self.this_module_size.value,
+            built_here=built_here,
+            sources=sources,
+            notes=tuple(self.notes),
+        )
