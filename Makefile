@@ -1,6 +1,6 @@
 # make demo    the main job on the samples          make test    all tests (no network once set up)
 # make lint    ruff and mypy                        make bench   the time of one check against bare imports
-# make oracle  boots Debian kernels under QEMU and compares; CASES=own:6.1 picks, WORK=DIR says where to (20 GB for all)
+# make oracle  boots Debian kernels under QEMU and compares; CASES=own:6.1 and LIMIT=200 make it short
 PYTHON ?= python3
 BIN = .venv/bin
 
@@ -29,7 +29,7 @@ oracle: .venv/test
 	@command -v qemu-system-x86_64 >/dev/null && command -v arm-linux-gnueabihf-gcc >/dev/null || \
 		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends $(ORACLE_NEEDS); } || \
 		echo "make oracle: needs $(ORACLE_NEEDS)" >&2
-	$(BIN)/python -m tests.oracle $(WORK) $(CASES)
+	$(BIN)/python -m tests.oracle $(WORK) $(CASES) $(if $(LIMIT),--limit $(LIMIT)) $(if $(SEED),--seed $(SEED))
 
 .venv/installed: pyproject.toml
 	@$(PYTHON) -c "import ensurepip, venv" 2>/dev/null || \

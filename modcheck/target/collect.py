@@ -113,6 +113,7 @@ class Collector:
         self.this_module_size.give(module.this_module_size, module.path)
 
     def finish(self, tables: list[Symvers], *, built_here: bool) -> Target:
+        """The target that the facts make, with what follows from them: byte order, vermagic, contradictions."""
         config, release = self.config.value, self.release.value
         if config:
             known = config.arch
