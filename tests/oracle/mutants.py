@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from modcheck.module.elf import Image
-from modcheck.module.facts import SHT_RELA, Section
+from modcheck.module.facts import SHT_NOBITS, SHT_RELA, Section
 from modcheck.module.signature import read_signature
 
 KERNEL_EXPORTS = ("_printk", "printk", "kfree", "memcpy", "jiffies", "schedule")
@@ -227,8 +227,8 @@ def imported_name(rng: random.Random, image: Image) -> bytes | None:
     return _put(image.data, offset, rng.choice((b"X", b"\0", b"q")))
 
 
-def relocation_type(rng: random.Random, image: Image) -> bytes | None:
-    """The type of a relocation that the loader applies."""
+def _record(rng: random.Random, image: Image) -> tuple[Section, int] | None:
+    """A relocation that the loader applies: its section, and where in the file the record begins."""
     found = [
         section
         for section in image.sections
@@ -237,24 +237,25 @@ def relocation_type(rng: random.Random, image: Image) -> bytes | None:
     if not found:
         return None
     section = rng.choice(found)
-    entry = section.sh_offset + 24 * rng.randrange(section.sh_size // 24)
-    return _put(image.data, entry + 8, bytes((rng.choice((0, 3, 5, 6, 7, 8, 9, 12, 14, 23, 38, 42, 43, 200)),)))
+    return section, section.sh_offset + 24 * rng.randrange(section.sh_size // 24)
+
+
+def relocation_type(rng: random.Random, image: Image) -> bytes | None:
+    """The type of a relocation that the loader applies."""
+    record = _record(rng, image)
+    if record is None:
+        return None
+    return _put(image.data, record[1] + 8, bytes((rng.choice((0, 3, 5, 6, 7, 8, 9, 12, 14, 23, 38, 42, 43, 200)),)))
 
 
 def relocated_place(rng: random.Random, image: Image) -> bytes | None:
     """A byte that is not zero where a relocation will be written."""
-    found = [
-        section
-        for section in image.sections
-        if section.sh_type == SHT_RELA and section.sh_size and image.sections[section.sh_info].sh_flags & 2
-    ]
-    if not found:
+    record = _record(rng, image)
+    if record is None:
         return None
-    section = rng.choice(found)
-    target = image.sections[section.sh_info]
-    entry = section.sh_offset + 24 * rng.randrange(section.sh_size // 24)
-    (place,) = struct.unpack_from("<Q", image.data, entry)
-    if target.sh_type == 8 or place >= target.sh_size:
+    target = image.sections[record[0].sh_info]
+    (place,) = struct.unpack_from("<Q", image.data, record[1])
+    if target.sh_type == SHT_NOBITS or place >= target.sh_size:
         return None
     return _put(image.data, target.sh_offset + place, b"\x5a")
 
