@@ -145,8 +145,8 @@ def unpack(packed: dict[str, Any]) -> Module:
             "exports": tuple(Export(*export) for export in packed["exports"]),
             "export_sections": frozenset(packed["export_sections"]),
             "relocations": tuple(
-                Relocations(section, target, rela, _pairs(types) or (), tuple(nonzero) if nonzero else None)  # type: ignore[arg-type]
-                for section, target, rela, types, nonzero in packed["relocations"]
+                Relocations(*row[:3], _pairs(row[3]), *(tuple(pair) if pair else None for pair in row[4:]))  # type: ignore[arg-type]
+                for row in packed["relocations"]
             ),
             "signature": _signature(packed["signature"]),
         }

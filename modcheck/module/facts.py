@@ -81,6 +81,8 @@ class Relocations(NamedTuple):
     """each type with the first record that has it"""
     nonzero: tuple[int, int] | None
     """x86-64: type and record of the first whose place is not zero, which the loader refuses"""
+    far: tuple[int, int] | None = None
+    """x86-64: type and record of the first whose addend is too large for its field"""
 
 
 class Signature(NamedTuple):

@@ -6,13 +6,16 @@ Types are scanned as strided bytes: a module may have hundreds of thousands of r
 from __future__ import annotations
 
 import struct
-from operator import itemgetter
+from operator import itemgetter, sub
 
 from .elf import Image
 from .facts import SHF_ALLOC, SHT_NOBITS, SHT_REL, SHT_RELA, Relocations, Section
 
 _EM_X86_64, _EM_MIPS = 62, 8
 #: x86-64: bytes that a relocation of this type is written to
+_FAR_TYPES = (10, 11)
+#: no module and no kernel is that large: what reaches further does not fit 32 bits wherever the module is put
+_FAR = 1 << 31
 _X86_64_WIDTHS = {1: 8, 24: 8, 2: 4, 4: 4, 10: 4, 11: 4}
 
 
@@ -32,10 +35,10 @@ def read_relocations(image: Image) -> tuple[Relocations, ...]:
         size = (12 if rela else 8) if image.bits == 32 else (24 if rela else 16)
         data = image.bytes_of(section)
         data = data[: len(data) - len(data) % size]
-        nonzero = None
+        nonzero = far = None
         if rela and image.header.e_machine == _EM_X86_64 and image.bits == 64:
-            nonzero = _nonzero_place(image, data, target)
-        found.append(Relocations(index, section.sh_info, rela, _types(image, data, size), nonzero))
+            nonzero, far = _nonzero_place(image, data, target), _far(data)
+        found.append(Relocations(index, section.sh_info, rela, _types(image, data, size), nonzero, far))
     return tuple(found)
 
 
@@ -53,6 +56,18 @@ def _types(image: Image, data: bytes, size: int) -> tuple[tuple[int, int], ...]:
     return tuple(sorted(((kind, low.index(kind)) for kind in set(low)), key=itemgetter(1)))
 
 
+def _far(data: bytes) -> tuple[int, int] | None:
+    """Type and record of the first 32-bit relocation whose addend alone does not fit."""
+    addends = struct.unpack(f"<{len(data) // 8}q", data)[2::3]
+    if not addends or (max(addends) < _FAR and min(addends) >= -_FAR):
+        return None
+    kinds = struct.unpack(f"<{len(data) // 8}Q", data)[1::3]
+    for record, (kind, addend) in enumerate(zip(kinds, addends)):
+        if kind & 0xFFFFFFFF in _FAR_TYPES and not -_FAR <= addend < _FAR:
+            return kind & 0xFFFFFFFF, record
+    return None
+
+
 def _nonzero_place(image: Image, data: bytes, target: Section) -> tuple[int, int] | None:
     """Type and record of the first relocation whose place is not zero, or has been written by an earlier one."""
     if target.sh_type == SHT_NOBITS:
@@ -60,9 +75,11 @@ def _nonzero_place(image: Image, data: bytes, target: Section) -> tuple[int, int
     content = image.bytes_of(target)
     words = struct.unpack(f"<{len(data) // 8}Q", data)
     offsets, infos = words[0::3], words[1::3]
-    zeros = content.count(0) == len(content)
+    widest = 8 if {1, 24} & {info & 0xFFFFFFFF for info in set(infos)} else 4
+    ordered = sorted(offsets)
+    apart = all(gap >= widest for gap in map(sub, ordered[1:], ordered))
     try:
-        if len(set(offsets)) == len(offsets) and (zeros or not any(_bytes_at(content, offsets, infos))):
+        if apart and not any(_bytes_at(content, offsets, infos)):
             return None
     except IndexError:
         pass  # a place outside the section: looked at one by one

@@ -14,7 +14,7 @@ from modcheck.loader.once import already
 from .loads import Result
 
 #: what differs from boot to boot in a line, and is written as a star on both sides: addresses, and values with them
-_ADDRESSES = re.compile(r"\b(?:loc|val) [0-9a-fx]+\b|\(____ptrval____\)|loc \S+, val \S+")
+_ADDRESSES = re.compile(r"\b(loc|val) [^\s,]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Comparison:
 
 def masked(line: str) -> str:
     """The line without what no file can tell."""
-    return _ADDRESSES.sub("*", line)
+    return _ADDRESSES.sub(r"\1 *", line)
 
 
 def compare(results: Iterable[Result], target: Target) -> list[Comparison]:

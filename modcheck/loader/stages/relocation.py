@@ -1,8 +1,8 @@
 """`relocation`: records that the architecture's loader does not know, or that it finds already written.
 
 `apply_relocate_add()` of arch/x86/kernel/module.c (4.9 to 7.3) and arch/arm64/kernel/module.c (4.4 to 7.3),
-`apply_relocate()` for x86 of 32 bits. Whether a value fits its field depends on where the module is put, and is not
-judged; nor are other architectures' types.
+`apply_relocate()` for x86 of 32 bits. Whether a value fits its field depends on where the module is put, and is judged
+only where its addend alone does not; other architectures' types are not judged.
 """
 
 from __future__ import annotations
@@ -59,6 +59,15 @@ def _first_failure(load: Load, section: Relocations, known: frozenset[int], arch
         }[arch]
         summary = f"relocation type {unknown[0]} is not one that the {arch} loader applies"
         return Finding(RULE, "error", summary, "ENOEXEC", (line(text),), {"type": unknown[0], "record": unknown[1]})
+    if section.far and (nonzero is None or section.far[1] < nonzero[1]):
+        kind, record = section.far
+        where = f" sec {section.section} idx {record}" if load.version.since(7, 0) else ""
+        texts = (
+            f"module: overflow in relocation type {kind} val *{where}",
+            f"module: `{load.module.name}' likely not compiled with -mcmodel=kernel",
+        )
+        written = tuple(line(text, order) for order, text in enumerate(texts))
+        return Finding(RULE, "error", "a relocated value does not fit its field", "ENOEXEC", written, {"type": kind})
     if nonzero and load.version.since(4, 3):
         summary = "a place to be relocated is not zero: relocated before, or damaged"
         text = _nonzero_line(load, section, *nonzero)
