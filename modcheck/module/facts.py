@@ -83,6 +83,8 @@ class Relocations(NamedTuple):
     """x86-64: type and record of the first whose place is not zero, which the loader refuses"""
     far: tuple[int, int] | None = None
     """x86-64: type and record of the first whose addend is too large for its field"""
+    outside: tuple[int, int] | None = None
+    """x86-64: type and record of the first whose place lies beyond the end of its section"""
 
 
 class Signature(NamedTuple):

@@ -35,10 +35,11 @@ def read_relocations(image: Image) -> tuple[Relocations, ...]:
         size = (12 if rela else 8) if image.bits == 32 else (24 if rela else 16)
         data = image.bytes_of(section)
         data = data[: len(data) - len(data) % size]
-        nonzero = far = None
+        nonzero = far = outside = None
         if rela and image.header.e_machine == _EM_X86_64 and image.bits == 64:
-            nonzero, far = _nonzero_place(image, data, target), _far(data)
-        found.append(Relocations(index, section.sh_info, rela, _types(image, data, size), nonzero, far))
+            nonzero, far, outside = _nonzero_place(image, data, target), _far(data), _outside(data, target)
+        types = _types(image, data, size)
+        found.append(Relocations(index, section.sh_info, rela, types, nonzero, far, outside))
     return tuple(found)
 
 
@@ -65,6 +66,19 @@ def _far(data: bytes) -> tuple[int, int] | None:
     for record, (kind, addend) in enumerate(zip(kinds, addends)):
         if kind & 0xFFFFFFFF in _FAR_TYPES and not -_FAR <= addend < _FAR:
             return kind & 0xFFFFFFFF, record
+    return None
+
+
+def _outside(data: bytes, target: Section) -> tuple[int, int] | None:
+    """Type and record of the first relocation that is written beyond the end of `target`."""
+    words = struct.unpack(f"<{len(data) // 8}Q", data)
+    offsets, infos = words[0::3], words[1::3]
+    if not offsets or max(offsets) + 8 <= target.sh_size:
+        return None
+    for record, (offset, info) in enumerate(zip(offsets, infos)):
+        width = _X86_64_WIDTHS.get(info & 0xFFFFFFFF, 0)
+        if width and offset + width > target.sh_size:
+            return info & 0xFFFFFFFF, record
     return None
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from ...module.facts import Relocations
 from ...version import Version
-from ..facts import Answer, Finding, Load, line
+from ..facts import Answer, Finding, Load, Unknown, line
 
 RULE = "relocation"
 
@@ -42,6 +42,9 @@ def relocation(load: Load) -> Iterator[Answer]:
             text = f"module {load.module.name}: REL relocation unsupported"
             yield Finding(RULE, "error", "has relocations of the kind REL", "ENOEXEC", (line(text),))
             return
+        if section.outside:
+            where = f"record {section.outside[1]} of section {section.section} is written"
+            yield Unknown(RULE, f"what lies in memory behind section {section.target}, where {where}: no file tells")
         failed = _first_failure(load, section, known, arch)
         if failed:
             yield failed
