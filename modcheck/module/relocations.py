@@ -6,17 +6,25 @@ Types are scanned as strided bytes: a module may have hundreds of thousands of r
 from __future__ import annotations
 
 import struct
-from operator import itemgetter, sub
+from collections.abc import Callable
+from itertools import compress
+from operator import add, itemgetter, le
+from typing import NamedTuple
 
 from .elf import Image
-from .facts import SHF_ALLOC, SHT_NOBITS, SHT_REL, SHT_RELA, Relocations, Section
+from .facts import SHF_ALLOC, SHT_NOBITS, SHT_REL, SHT_RELA, Relocations
 
 _EM_X86_64, _EM_MIPS = 62, 8
 #: x86-64: bytes that a relocation of this type is written to
+_X86_64_WIDTHS = {1: 8, 24: 8, 2: 4, 4: 4, 10: 4, 11: 4}
+_WIDTHS = bytes(_X86_64_WIDTHS.get(kind, 0) for kind in range(256))
+_ANY_WIDTH = bytes(width > 0 for width in range(256))
+_WIDE = bytes(width == 8 for width in range(256))
+_LOW_WORD = (0xFFFFFFFF).__and__
+
 _FAR_TYPES = (10, 11)
 #: no module and no kernel is that large: what reaches further does not fit 32 bits wherever the module is put
 _FAR = 1 << 31
-_X86_64_WIDTHS = {1: 8, 24: 8, 2: 4, 4: 4, 10: 4, 11: 4}
 
 
 def read_relocations(image: Image) -> tuple[Relocations, ...]:
@@ -37,7 +45,9 @@ def read_relocations(image: Image) -> tuple[Relocations, ...]:
         data = data[: len(data) - len(data) % size]
         nonzero = far = outside = None
         if rela and image.header.e_machine == _EM_X86_64 and image.bits == 64:
-            nonzero, far, outside = _nonzero_place(image, data, target), _far(data), _outside(data, target)
+            places = _places(data)
+            far, outside = _far(data), _outside(places, target.sh_size)
+            nonzero = None if target.sh_type == SHT_NOBITS else _nonzero_place(places, image.bytes_of(target))
         types = _types(image, data, size)
         found.append(Relocations(index, section.sh_info, rela, types, nonzero, far, outside))
     return tuple(found)
@@ -57,61 +67,86 @@ def _types(image: Image, data: bytes, size: int) -> tuple[tuple[int, int], ...]:
     return tuple(sorted(((kind, low.index(kind)) for kind in set(low)), key=itemgetter(1)))
 
 
+class _Places(NamedTuple):
+    """Where x86-64 records are written: offset, type and width of each, in bytes."""
+
+    offsets: tuple[int, ...]
+    kinds: tuple[int, ...]
+    widths: bytes
+
+    def first(self, wrong: Callable[[int, int], bool]) -> tuple[int, int] | None:
+        """Type and record of the first for which `wrong(offset, width)`."""
+        for record, (offset, width) in enumerate(zip(self.offsets, self.widths)):
+            if width and wrong(offset, width):
+                return self.kinds[record], record
+        return None
+
+
+def _places(data: bytes) -> _Places:
+    words = struct.unpack(f"<{len(data) // 8}Q", data)
+    kinds = tuple(map(_LOW_WORD, words[1::3]))
+    if max(kinds, default=0) < 256:
+        return _Places(words[0::3], kinds, bytes(kinds).translate(_WIDTHS))
+    return _Places(words[0::3], kinds, bytes(_X86_64_WIDTHS.get(kind, 0) for kind in kinds))
+
+
 def _far(data: bytes) -> tuple[int, int] | None:
     """Type and record of the first 32-bit relocation whose addend alone does not fit."""
     addends = struct.unpack(f"<{len(data) // 8}q", data)[2::3]
     if not addends or (max(addends) < _FAR and min(addends) >= -_FAR):
         return None
-    kinds = struct.unpack(f"<{len(data) // 8}Q", data)[1::3]
-    for record, (kind, addend) in enumerate(zip(kinds, addends)):
-        if kind & 0xFFFFFFFF in _FAR_TYPES and not -_FAR <= addend < _FAR:
-            return kind & 0xFFFFFFFF, record
-    return None
-
-
-def _outside(data: bytes, target: Section) -> tuple[int, int] | None:
-    """Type and record of the first relocation that is written beyond the end of `target`."""
-    words = struct.unpack(f"<{len(data) // 8}Q", data)
-    offsets, infos = words[0::3], words[1::3]
-    if not offsets or max(offsets) + 8 <= target.sh_size:
-        return None
-    for record, (offset, info) in enumerate(zip(offsets, infos)):
-        width = _X86_64_WIDTHS.get(info & 0xFFFFFFFF, 0)
-        if width and offset + width > target.sh_size:
-            return info & 0xFFFFFFFF, record
-    return None
-
-
-def _nonzero_place(image: Image, data: bytes, target: Section) -> tuple[int, int] | None:
-    """Type and record of the first relocation whose place is not zero, or has been written by an earlier one."""
-    if target.sh_type == SHT_NOBITS:
-        return None
-    content = image.bytes_of(target)
-    words = struct.unpack(f"<{len(data) // 8}Q", data)
-    offsets, infos = words[0::3], words[1::3]
-    widest = 8 if {1, 24} & {info & 0xFFFFFFFF for info in set(infos)} else 4
-    ordered = sorted(offsets)
-    apart = all(gap >= widest for gap in map(sub, ordered[1:], ordered))
-    try:
-        if apart and not any(_bytes_at(content, offsets, infos)):
-            return None
-    except IndexError:
-        pass  # a place outside the section: looked at one by one
-    written: set[int] = set()
-    for record, (offset, info) in enumerate(zip(offsets, infos)):
-        kind = info & 0xFFFFFFFF
-        place = range(offset, offset + _X86_64_WIDTHS.get(kind, 0))
-        if any(content[place.start : place.stop]) or not written.isdisjoint(place):
+    for record, (kind, addend) in enumerate(zip(_places(data).kinds, addends)):
+        if kind in _FAR_TYPES and not -_FAR <= addend < _FAR:
             return kind, record
-        written.update(place)
     return None
 
 
-def _bytes_at(content: bytes, offsets: tuple[int, ...], infos: tuple[int, ...]) -> bytes:
-    """The bytes that the relocations will write, gathered in C."""
-    places: list[int] = []
-    for width in (4, 8):
-        at = [offset for offset, info in zip(offsets, infos) if _X86_64_WIDTHS.get(info & 0xFFFFFFFF) == width]
-        for step in range(width):
-            places += [offset + step for offset in at]
-    return bytes(itemgetter(*places)(content)) if len(places) > 1 else b""
+def _outside(places: _Places, size: int) -> tuple[int, int] | None:
+    """Type and record of the first relocation that is written beyond the `size` bytes of its section."""
+    if max(map(add, places.offsets, places.widths), default=0) <= size:
+        return None
+    return places.first(lambda offset, width: offset + width > size)
+
+
+def _nonzero_place(places: _Places, content: bytes) -> tuple[int, int] | None:
+    """Type and record of the first relocation whose place is not zero, or has been written by an earlier one.
+
+    Nearly always there is none, which passes over all records in C find out.
+    """
+    if _apart(places) and not _any_byte(places, content):
+        return None
+    written: set[int] = set()
+
+    def touched(offset: int, width: int) -> bool:
+        place = range(offset, offset + width)
+        found = any(content[offset : offset + width]) or not written.isdisjoint(place)
+        written.update(place)
+        return found
+
+    return places.first(touched)
+
+
+def _apart(places: _Places) -> bool:
+    """Whether no two places overlap."""
+    offsets, widths = places.offsets, places.widths
+    if not all(map(le, offsets, offsets[1:])):
+        order = sorted(zip(offsets, widths))
+        offsets, widths = tuple(offset for offset, _ in order), bytes(width for _, width in order)
+    return all(map(le, map(add, offsets, widths), offsets[1:]))
+
+
+def _any_byte(places: _Places, content: bytes) -> bool:
+    """Whether any byte that will be written is not zero; what lies beyond the content is looked at one by one."""
+    for wanted, steps in ((_ANY_WIDTH, range(4)), (_WIDE, range(4, 8))):
+        at = tuple(compress(places.offsets, places.widths.translate(wanted)))
+        if not at:
+            continue
+        if max(at) + 8 > len(content):
+            content = content.ljust(min(max(at) + 8, len(content) + 8), b"\0")
+        gather = itemgetter(*at, at[0])
+        try:
+            if any(any(gather(memoryview(content)[step:])) for step in steps):
+                return True
+        except IndexError:
+            return True
+    return False
