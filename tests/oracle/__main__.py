@@ -138,6 +138,7 @@ def main() -> None:
             found = counts(comparisons)
             failed += found["disagree"]
             file.writelines(f"== {case}\n{one.report()}\n" for one in comparisons if one.agrees is False)
+            file.flush()
             rows.append([case, *(found[name] for name in COLUMNS)])
             print(tabulate(rows, headers=("case", *COLUMNS)), flush=True)
     print(f"{done} of {len(options.cases)} cases")

@@ -57,7 +57,8 @@ ROLES = {
 
 def releases(archive: Archive, role: Role) -> list[str]:
     """The releases of that role that have headers, newest first."""
-    form = rf"linux-headers-({re.escape(role.series)}\d*\.\d[\w.+~-]*?)-{re.escape(role.flavour)}"
+    series = re.escape(role.series) or r"\d+"
+    form = rf"linux-headers-({series}\.\d[\w.+~-]*?)-{re.escape(role.flavour)}"
     names = archive.names(form)
     found = [re.fullmatch(form, name) for name in reversed(names)]
     plain = [match for match in found if match and not re.search(r"-(?:rt|cloud)$", match[1])]
