@@ -63,6 +63,11 @@ def test_a_symbol_named_like_a_module_is_not_taken_for_one() -> None:
     assert table.get("EXPORT_SYMBOL") is None
 
 
+def test_a_namespace_may_be_called_like_its_module() -> None:
+    row = Symvers(b"0x00000001\ts\tx\tx\tEXPORT_SYMBOL\n", "t").get("s")
+    assert row == Export("s", 1, False, "x", "x")
+
+
 @pytest.mark.parametrize("compress", [gzip.compress, lzma.compress])
 def test_compressed(tmp_path: Path, compress: object) -> None:
     path = tmp_path / "Module.symvers"

@@ -59,7 +59,8 @@ class Symvers:
     @cached_property
     def owners(self) -> frozenset[str]:
         """The names of all modules that export something, `vmlinux` among them."""
-        paths = {_owner_column(line.split(b"\t")) for line in self._data.splitlines()}
+        rows = (line.split(b"\t") for line in self._data.splitlines())
+        paths = {columns[_owner_column(columns)] for columns in rows}
         return frozenset(owner_name(path.decode("utf-8", "replace")) for path in paths)
 
     def _line(self, name: bytes) -> bytes | None:
@@ -93,7 +94,7 @@ class Symvers:
         owner = _owner_column(columns)
         kind, namespace = b"", b""
         if len(columns) == 5:
-            kind, namespace = (columns[3], columns[4]) if owner is columns[2] else (columns[4], columns[2])
+            kind, namespace = (columns[3], columns[4]) if owner == 2 else (columns[4], columns[2])
         elif len(columns) == 4:
             kind = columns[3]
         return Export(
@@ -101,7 +102,7 @@ class Symvers:
             crc=int(columns[0], 16),
             gpl=kind in (b"EXPORT_SYMBOL_GPL", b"EXPORT_UNUSED_SYMBOL_GPL"),
             namespace=namespace.decode("utf-8", "replace"),
-            owner=owner_name(owner.decode("utf-8", "replace")),
+            owner=owner_name(columns[owner].decode("utf-8", "replace")),
         )
 
 
@@ -129,10 +130,9 @@ def _checked(data: bytes, path: str) -> list[bytes]:
     return [line for line in lines if line.strip()]
 
 
-def _owner_column(columns: list[bytes]) -> bytes:
-    """The module of a row: the third column, in 5.4 and 5.5 the fourth."""
-    third = len(columns) == 5 and not columns[3].startswith((b"EXPORT_", b"(unknown)"))
-    return columns[3] if third else columns[2]
+def _owner_column(columns: list[bytes]) -> int:
+    """Which column of a row is its module: the third, in 5.4 and 5.5, with the namespace before it, the fourth."""
+    return 3 if len(columns) == 5 and not columns[3].startswith((b"EXPORT_", b"(unknown)")) else 2
 
 
 def owner_name(path: str) -> str:
