@@ -41,7 +41,8 @@ modules() {
 	"${build[@]}" "M=$work/m/chrdevbase" modules
 	"${build[@]}" "M=$work/m/samples" modules
 	cp "$work/m/chrdevbase/Module.symvers" "$dest/own/Module.symvers"
-	cp "$work/m/samples/Module.symvers" "$dest/Module.symvers"
+	# kbuild names modules outside the tree by their absolute path
+	sed "s,$work/m/,/home/user/," "$work/m/samples/Module.symvers" >"$dest/Module.symvers"
 	# modpost refuses a missing import and a proprietary user of a GPL-only symbol; tables without those words let
 	# them pass, with the true CRCs
 	sed 's/SAMPLE$//' "$work/m/samples/Module.symvers" >"$work/m/samples/no-namespace.symvers"
@@ -99,6 +100,7 @@ debian() {
 
 upstream_source() {
 	[ -d "$work/linux" ] && return
+	# not every version that is listed can still be had
 	for version in $(apt_versions); do
 		python3 "${packages[@]}" amd64 source "$work/source" "linux=$version" && break
 	done
