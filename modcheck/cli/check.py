@@ -8,10 +8,10 @@ from typing import Any
 import click
 
 from .. import __version__
-from ..advice import advise
 from ..errors import ModcheckError
 from ..loader import LOADERS, Prediction, predict_all
 from ..module import Module, read_module
+from ..target import Target
 from . import COMMANDS
 from .common import (
     ERROR,
@@ -86,7 +86,7 @@ def check(
     )
     try:
         results: list[Prediction | tuple[str, str]] = [
-            advise(next(predictions), target) if isinstance(module, Module) else module for module in read
+            _advised(next(predictions), target) if isinstance(module, Module) else module for module in read
         ]
     except ModcheckError as error:  # a broken row of a table, met when its symbol is looked up
         _no_target(error, outputs, loader)
@@ -100,6 +100,15 @@ def check(
         status = ERROR
     _diagnostics(results, ignore)
     context.exit(status or _status(results, strict))
+
+
+def _advised(prediction: Prediction, target: Target) -> Prediction:
+    """With causes and remedies, where there is anything to mend."""
+    if not any(finding.level == "error" for finding in prediction.findings):
+        return prediction
+    from ..advice import advise
+
+    return advise(prediction, target)
 
 
 def _loaded(name: str) -> Module | str:

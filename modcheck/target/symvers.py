@@ -21,7 +21,7 @@ KERNEL = "vmlinux"
 
 _LINE = rb"0x[0-9a-fA-F]{8}\t[^\t]+(?:\t[^\t]*){1,3}"
 _KERNEL_ROW = rb"(?m)^0x[0-9a-fA-F]{8}\t[^\t\n]+\t(?:[^\t\n]*\t)?vmlinux[\t\r\n]"
-_NO_CRC = b"\n0x00000000\t"
+_NO_CRC = b"0x00000000\t"
 _NOT_TAB_OR_NEWLINE = bytes(set(range(256)) - {9, 10})
 #: so many symbols are searched for in the text before an index of all is worth its cost
 _SEARCHES = 100
@@ -54,7 +54,9 @@ class Symvers:
     @cached_property
     def has_crcs(self) -> bool:
         """Whether any CRC differs from zero; a kernel without CONFIG_MODVERSIONS has none."""
-        return self._data.count(_NO_CRC) + self._data.startswith(_NO_CRC[1:]) != self.rows
+        if not self._data.startswith(_NO_CRC):
+            return self.rows > 0
+        return self._data.count(b"\n" + _NO_CRC) + 1 != self.rows
 
     @cached_property
     def owners(self) -> frozenset[str]:
