@@ -46,7 +46,7 @@ def read_relocations(image: Image) -> tuple[Relocations, ...]:
         nonzero = far = outside = None
         if rela and image.header.e_machine == _EM_X86_64 and image.bits == 64:
             places = _places(data)
-            far, outside = _far(data), _outside(places, target.sh_size)
+            far, outside = _far(places, data), _outside(places, target.sh_size)
             nonzero = None if target.sh_type == SHT_NOBITS else _nonzero_place(places, image.bytes_of(target))
         types = _types(image, data, size)
         found.append(Relocations(index, section.sh_info, rela, types, nonzero, far, outside))
@@ -90,12 +90,12 @@ def _places(data: bytes) -> _Places:
     return _Places(words[0::3], kinds, bytes(_X86_64_WIDTHS.get(kind, 0) for kind in kinds))
 
 
-def _far(data: bytes) -> tuple[int, int] | None:
+def _far(places: _Places, data: bytes) -> tuple[int, int] | None:
     """Type and record of the first 32-bit relocation whose addend alone does not fit."""
     addends = struct.unpack(f"<{len(data) // 8}q", data)[2::3]
     if not addends or (max(addends) < _FAR and min(addends) >= -_FAR):
         return None
-    for record, (kind, addend) in enumerate(zip(_places(data).kinds, addends)):
+    for record, (kind, addend) in enumerate(zip(places.kinds, addends)):
         if kind in _FAR_TYPES and not -_FAR <= addend < _FAR:
             return kind, record
     return None
