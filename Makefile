@@ -5,8 +5,6 @@ PYTHON ?= python3
 BIN = .venv/bin
 
 WORK ?= build/oracle
-ORACLE_NEEDS = qemu-system-x86 qemu-system-arm gcc libc6-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
-	gcc-arm-linux-gnueabihf libc6-dev-armhf-cross
 
 .PHONY: demo test lint bench oracle clean
 
@@ -26,10 +24,10 @@ bench: .venv/installed
 	$(BIN)/python tools/bench.py
 
 oracle: .venv/test
-	@command -v qemu-system-x86_64 >/dev/null && command -v arm-linux-gnueabihf-gcc >/dev/null || \
-		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends $(ORACLE_NEEDS); } || \
-		echo "make oracle: needs $(ORACLE_NEEDS)" >&2
-	$(BIN)/python -m tests.oracle $(WORK) $(CASES) $(if $(LIMIT),--limit $(LIMIT)) $(if $(SEED),--seed $(SEED))
+	@needs=`$(BIN)/python -m tests.oracle $(WORK) $(CASES) --needs` && dpkg -s $$needs >/dev/null 2>&1 || \
+		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends $$needs; } || \
+		echo "make oracle: needs $$needs" >&2
+	$(BIN)/python -m tests.oracle $(WORK) $(CASES) $(if $(LIMIT),--limit $(LIMIT))
 
 .venv/installed: pyproject.toml
 	@$(PYTHON) -c "import ensurepip, venv" 2>/dev/null || \

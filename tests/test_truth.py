@@ -8,10 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from oracle.compare import masked
 from truth import load
 
 from modcheck import predict
-from modcheck.loader.once import already
 
 TRUTHS = sorted((Path(__file__).parent / "data" / "truth").glob("*.json.xz"))
 
@@ -19,10 +19,19 @@ TRUTHS = sorted((Path(__file__).parent / "data" / "truth").glob("*.json.xz"))
 @pytest.mark.parametrize("path", TRUTHS, ids=lambda path: path.name.removesuffix(".json.xz"))
 def test_what_the_kernel_did(path: Path) -> None:
     truth = load(path)
+    modules = {seen.module.name: seen.module for seen in truth.loads}
     differences = []
     for seen in truth.loads:
-        prediction = predict(seen.module, truth.target, loader="insmod", already=already(seen.tainted))
-        predicted = (prediction.verdict, prediction.errno, prediction.log)
+        prediction = predict(
+            seen.module,
+            truth.target,
+            loader="insmod",
+            loaded=[modules[name] for name in seen.loaded if name in modules],
+            force_modversion=bool(seen.flags & 1),
+            force_vermagic=bool(seen.flags & 2),
+            already=seen.spent,
+        )
+        predicted = (prediction.verdict, prediction.errno, tuple(map(masked, prediction.log)))
         if predicted != ("loads" if seen.accepted else "refused", seen.errno, seen.log):
             differences.append((seen.module.path, predicted, seen.errno, seen.log))
     assert not differences[:3]

@@ -1,12 +1,14 @@
 """What booted kernels did, as compact data: the facts of kernel and modules, and the answer to each load.
 
-One file a kernel in tests/data/truth/. It holds all that a prediction looks at, and nothing else: of the kernel's
-`.config` and Module.symvers only what was asked for, of a module its facts and not its code. So it can be replayed when
-the packages are gone.
+One file a case in tests/data/truth/. It holds all that a prediction looks at, and nothing else: of the kernel's
+`.config`, Module.symvers and BTF only what was asked for, of a module its facts and not its code. So it can be replayed
+when the packages are gone. The BTF of a module is kept where the kernel had something to say of it; of the others it is
+left out, since it would be most of the data.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import lzma
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from modcheck import Module, Target
+from modcheck.btf import Btf, Type
 from modcheck.module.facts import Elf, Export, Header, Relocations, Section, Signature, Symbol
+from modcheck.target.builtin import Builtin
 from modcheck.target.facts import Symbols
 from modcheck.target.kconfig import Config
 from modcheck.target.symvers import Symvers
@@ -24,10 +28,13 @@ from modcheck.version import Version
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One load on a booted kernel: the module's facts, the taint before, and the kernel's answer."""
+    """One load on a booted kernel: the module's facts, the flags, what was printed before and will not be again
+    (`LogLine.once`), which of the case's modules were loaded, and the kernel's answer."""
 
     module: Module
-    tainted: int
+    flags: int
+    spent: tuple[str, ...]
+    loaded: tuple[str, ...]
     accepted: bool
     errno: str | None
     log: tuple[str, ...]
@@ -57,16 +64,16 @@ def save(path: Path, truth: Truth) -> None:
             "arch": target.arch,
             "endianness": target.endianness,
             "this_module_size": target.this_module_size,
+            "cmdline": target.cmdline,
         },
+        "builtin": [sorted(names) for names in target.builtin] if target.builtin else None,
+        "btf": _pack_kernel_btf(target.btf, truth.loads) if target.btf else None,
         "config": {"version": target.config.version_text, "options": dict(sorted(target.config._found.items()))},
         "symvers": _rows(target.symbols, truth.loads),
         "loads": [
             {
-                "module": pack(seen.module),
-                "tainted": seen.tainted,
-                "accepted": seen.accepted,
-                "errno": seen.errno,
-                "log": seen.log,
+                "module": pack(seen.module, with_btf=_about_btf(seen)),
+                **{name: getattr(seen, name) for name in ("flags", "spent", "loaded", "accepted", "errno", "log")},
             }
             for seen in truth.loads
         ],
@@ -88,9 +95,18 @@ def load(path: Path) -> Truth:
         version=Version(*version),
         config=Config(f"# Linux/x {document['config']['version']} Kernel Configuration\n{options}", str(path)),
         symbols=Symbols([Symvers("".join(document["symvers"]).encode(), str(path))]),
+        builtin=Builtin(*map(frozenset, document["builtin"])) if document["builtin"] else None,
+        btf=KernelBtf(document["btf"]) if document["btf"] else None,
     )
     loads = tuple(
-        Seen(unpack(seen["module"]), seen["tainted"], seen["accepted"], seen["errno"], tuple(seen["log"]))
+        Seen(
+            unpack(seen["module"]),
+            seen["flags"],
+            *(tuple(seen[name]) for name in ("spent", "loaded")),
+            seen["accepted"],
+            seen["errno"],
+            tuple(seen["log"]),
+        )
         for seen in document["loads"]
     )
     return Truth(document["package"], target, loads)
@@ -112,12 +128,54 @@ def _lines(symbols: Symbols, names: Iterable[str]) -> Iterator[str]:
             yield f"0x{row.crc:08x}\t{row.name}\t{row.owner}\t{kind}\t{row.namespace}\n"
 
 
-def pack(module: Module) -> dict[str, Any]:
+class KernelBtf(Btf):
+    """A kernel's BTF of which only some names and types are known, its length and their number."""
+
+    def __init__(self, packed: dict[str, Any]) -> None:
+        super().__init__(b"", "little")
+        self.str_len = packed["str_len"]
+        strings = bytearray(self.str_len)
+        for offset, name in packed["names"]:
+            raw = base64.b64decode(name)
+            strings[offset : offset + len(raw)] = raw
+        self.strings = bytes(strings)
+        types = [Type(0, 1 << 24, 0, 0)] * packed["types"]
+        for number, info in packed["infos"]:
+            types[number] = Type(0, info, 0, 0)
+        self.types = tuple(types)
+
+
+def _about_btf(seen: Seen) -> bool:
+    return any("BTF" in line for line in seen.log)
+
+
+def _pack_kernel_btf(btf: Btf, loads: Iterable[Seen]) -> dict[str, Any]:
+    """What the BTF of the kept modules refers to in the kernel's."""
+    names: set[int] = set()
+    for seen in loads:
+        if seen.module.btf and _about_btf(seen):
+            # every word may be a name's offset; those that are not do no harm
+            words = memoryview(seen.module.btf[: len(seen.module.btf) & ~3]).cast("I")
+            names.update(word for word in words if word < btf.str_len)
+    found = [(offset, btf.strings[offset : btf.strings.index(b"\0", offset) + 1]) for offset in sorted(names)]
+    infos = [(number, one.info) for number, one in enumerate(btf.types) if one.kind in ("TYPEDEF", "CONST", "VOLATILE")]
+    return {
+        "str_len": btf.str_len,
+        "types": len(btf.types),
+        "names": [(offset, base64.b64encode(name).decode()) for offset, name in found],
+        "infos": infos if names else [],
+    }
+
+
+def pack(module: Module, *, with_btf: bool = False) -> dict[str, Any]:
     """A module's facts as plain JSON values."""
     packed = {field.name: getattr(module, field.name) for field in fields(module)}
     packed["elf"] = [*module.elf[:1], module.elf.raw_header.hex(), *module.elf[2:]]
     packed["export_sections"] = sorted(module.export_sections)
     packed["path"] = Path(module.path).name
+    for name in ("btf", "btf_base"):
+        raw = getattr(module, name) if with_btf else None
+        packed[name] = None if raw is None else base64.b64encode(raw).decode()
     return packed
 
 
@@ -149,6 +207,8 @@ def unpack(packed: dict[str, Any]) -> Module:
                 for row in packed["relocations"]
             ),
             "signature": _signature(packed["signature"]),
+            "btf": None if packed["btf"] is None else base64.b64decode(packed["btf"]),
+            "btf_base": None if packed["btf_base"] is None else base64.b64decode(packed["btf_base"]),
         }
     )
 

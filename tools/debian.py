@@ -13,6 +13,7 @@ this machine's own apt already uses.
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -110,8 +111,28 @@ class Archive:
         self._apt("apt-get", "source", "--download-only", "--only-source", package, cwd=dest)
 
 
+class MainArchive(Archive):
+    """A suite without its security archive and its sources."""
+
+    def _sources(self) -> list[str]:
+        return [line for line in super()._sources() if line.startswith("deb ") and "-security" not in line]
+
+
+def open_archive(cache: Path, suite: str, arch: str) -> Archive:
+    """The suite's archive; where the lists of its security archive cannot be had, the main one alone."""
+    if (cache / "main-only" / f"{suite}-{arch}" / "updated").exists():
+        return MainArchive(cache / "main-only", suite, arch)
+    try:
+        return Archive(cache, suite, arch)
+    except SystemExit as error:
+        print(f"without the security archive: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
+        # or the next run would take the lists that did come for all there are
+        shutil.rmtree(cache / f"{suite}-{arch}")
+        return MainArchive(cache / "main-only", suite, arch)
+
+
 def main(cache: str, suite: str, arch: str, verb: str, *words: str) -> None:
-    archive = Archive(Path(cache), suite, arch)
+    archive = open_archive(Path(cache), suite, arch)
     if verb == "names":
         print("\n".join(archive.names(words[0])))
     elif verb == "versions":

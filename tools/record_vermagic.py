@@ -14,7 +14,6 @@ import functools
 import json
 import lzma
 import re
-import shutil
 import struct
 import subprocess
 import sys
@@ -25,7 +24,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from debian import Archive
+from debian import Archive, open_archive
 
 OUTPUT = Path(__file__).resolve().parent.parent / "tests/data/vermagic"
 
@@ -82,24 +81,6 @@ class Kernel(NamedTuple):
     package_version: str
     kernel_release_file: str
     """include/config/kernel.release, without its newline"""
-
-
-class MainArchive(Archive):
-    """A suite without its security archive and its sources."""
-
-    def _sources(self) -> list[str]:
-        return [line for line in super()._sources() if line.startswith("deb ") and "-security" not in line]
-
-
-def open_archive(cache: Path, suite: str, arch: str) -> Archive:
-    """The suite's archive; where the lists of its security archive cannot be had, the main one alone."""
-    try:
-        return Archive(cache, suite, arch)
-    except SystemExit as error:
-        print(f"without the security archive: {_one_line(error)}", flush=True)
-        # or the next run would take the lists that did come for all there are
-        shutil.rmtree(cache / f"{suite}-{arch}")
-        return MainArchive(cache / "main-only", suite, arch)
 
 
 def kernels_of(archive: Archive, series: str) -> dict[str, list[str]]:

@@ -32,6 +32,8 @@ _TARGET_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--modules-dir", type=_PATH, metavar="DIR", help="Its /lib/modules/RELEASE."),
     click.option("--arch", metavar="NAME", help="Its architecture."),
     click.option("--vendor", metavar="NAME", help="Whose kernel it is: upstream, debian, …"),
+    click.option("--cmdline", metavar="STR", help="Its command line (/proc/cmdline)."),
+    click.option("--lockdown", metavar="MODE", help="Its lockdown mode: none, integrity or confidentiality."),
 )  # fmt: skip
 
 
@@ -48,7 +50,7 @@ def target_from(targets: Sequence[str], **facts: Any) -> Target:
     :raises ModcheckError: they are broken, or describe nothing
     """
     for name, value in (*((("target", one)) for one in targets), *facts.items()):
-        if "" in (value if isinstance(value, tuple) else (value,)):
+        if name != "cmdline" and "" in (value if isinstance(value, tuple) else (value,)):
             raise TargetError(f"--{name.replace('_', '-')}", "is empty (an unset variable?)")
     return read_target(*targets, **facts)
 

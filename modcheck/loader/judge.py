@@ -200,11 +200,14 @@ class Judge:
         return unknown._replace(ignored=unknown.rule in self.ignore)
 
     def _assumed(self, load: Load, needs: tuple[str, ...]) -> tuple[str, ...]:
-        assumed = ["empty kernel command line", "no lockdown", "kernel.modules_disabled=0", "no module parameters",
-                   "no built-in module of the same name"]  # fmt: skip
+        assumed = [] if self.target.cmdline is not None else ["empty kernel command line"]
+        assumed += [] if self.target.lockdown else ["no lockdown"]
+        assumed += ["kernel.modules_disabled=0", "no module parameters"]
+        assumed += [] if self.target.builtin else ["no built-in module of the same name"]
         if load.own_build and load.module.signature is not None and load.target.option("MODULE_SIG") == "y":
             assumed.append("in-tree modules of the kernel's vermagic are signed by its key, and unchanged since")
-        if load.own_build and load.module.has_btf and load.target.option("DEBUG_INFO_BTF_MODULES") == "y":
+        checks_btf = load.target.option("DEBUG_INFO_BTF_MODULES") == "y" and load.target.btf is None
+        if load.own_build and load.module.btf is not None and checks_btf:
             assumed.append("in-tree modules of the kernel's vermagic have the BTF of its build")
         version = self.target.version
         if version is not None and version[:2] > NEWEST[:2]:

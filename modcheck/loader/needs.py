@@ -14,4 +14,4 @@ VENDOR = (
 )
 FORCE_LOAD = "whether CONFIG_MODULE_FORCE_LOAD is on (--config FILE)"
 CERTIFICATES = "whether the kernel trusts the key that signed it, and the file is unchanged since: not verified yet"
-BTF = "whether its BTF fits the kernel's own: not verified yet"
+BTF = "whether its BTF fits the kernel's own: a build directory with the kernel's vmlinux shows it (--target DIR)"

@@ -10,7 +10,9 @@ from ..version import Version
 from .facts import Stage
 from .stages.already_loaded import already_loaded
 from .stages.arch import arch
+from .stages.blacklist import blacklist
 from .stages.btf import btf
+from .stages.builtin_clash import builtin_clash
 from .stages.dependency import dependency
 from .stages.elf_format import header, sections, tables
 from .stages.exports import duplicate_export, export_versions
@@ -23,6 +25,7 @@ from .stages.relocation import relocation
 from .stages.sections import arch_sections, constructors, wx_section
 from .stages.signature import signature, unsigned_taint
 from .stages.symbols import imported_module_namespace, symbols
+from .stages.sysfs import sysfs
 from .stages.vermagic import vermagic
 
 #: the newest version whose load path is known; later ones are judged like it
@@ -34,25 +37,29 @@ _TAINTS = (out_of_tree, retpoline, staging, livepatch, livepatch_taint, license,
 #: (first version, stages) of each shape of the load path, newest first
 EPOCHS: tuple[tuple[tuple[int, int, int], tuple[Stage, ...]], ...] = (
     ((6, 4, 0), (
-        signature, *_ELF, module_layout, vermagic, livepatch, already_loaded, arch_sections, wx_section,
+        signature, *_ELF, blacklist, module_layout, vermagic, livepatch, already_loaded, arch_sections, wx_section,
         out_of_tree, retpoline, staging, livepatch_taint, license, test, unsigned_taint, license_by_name,
         constructors, export_versions, imported_module_namespace, symbols, relocation, duplicate_export, btf,
+        builtin_clash, sysfs,
     )),
     ((5, 13, 0), (
-        signature, *_ELF, module_layout, vermagic, *_TAINTS, arch_sections, wx_section, already_loaded,
+        signature, *_ELF, blacklist, module_layout, vermagic, *_TAINTS, arch_sections, wx_section, already_loaded,
         unsigned_taint, license_by_name, constructors, export_versions, symbols, relocation, duplicate_export, btf,
+        builtin_clash, sysfs,
     )),
     ((4, 19, 0), (
-        header, arch, sections, tables, signature, module_layout, vermagic, *_TAINTS, arch_sections, wx_section,
-        already_loaded, unsigned_taint, license_by_name, export_versions, symbols, relocation, duplicate_export, btf,
+        header, arch, sections, tables, blacklist, signature, module_layout, vermagic, *_TAINTS, arch_sections,
+        wx_section, already_loaded, unsigned_taint, license_by_name, export_versions, symbols, relocation,
+        duplicate_export, btf, builtin_clash, sysfs,
     )),
     ((3, 8, 0), (
-        signature, header, arch, sections, tables, module_layout, vermagic, *_TAINTS, arch_sections, already_loaded,
-        unsigned_taint, license_by_name, export_versions, symbols, relocation, duplicate_export,
+        signature, header, arch, sections, tables, blacklist, module_layout, vermagic, *_TAINTS, arch_sections,
+        already_loaded, unsigned_taint, license_by_name, export_versions, symbols, relocation, duplicate_export,
+        builtin_clash,
     )),
     ((2, 6, 36), (
         header, arch, sections, tables, module_layout, vermagic, *_TAINTS, arch_sections, license_by_name,
-        export_versions, symbols, relocation, already_loaded, duplicate_export,
+        export_versions, symbols, relocation, already_loaded, duplicate_export, builtin_clash,
     )),
     ((2, 6, 0), (
         header, arch, sections, tables, module_layout, vermagic, staging, already_loaded, arch_sections, license,

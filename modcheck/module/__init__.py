@@ -73,9 +73,15 @@ def parse_module(data: bytes, path: str, kind: str | None = None, error: str | N
         ),
         relocations=read_relocations(image),
         this_module_size=this_module.sh_size if this_module and this_module.sh_type != SHT_NOBITS else None,
-        has_btf=any(section.name == ".BTF" and section.sh_size for section in image.sections),
+        btf=_content(image, ".BTF"),
+        btf_base=_content(image, ".BTF.base"),
         signature=read_signature(data),
     )
+
+
+def _content(image: Image, name: str) -> bytes | None:
+    section = image.find(name)
+    return image.bytes_of(section) if section and section.sh_size else None
 
 
 def _error(image: Image) -> str | None:

@@ -156,7 +156,10 @@ class Module:
     """in the order of the section table; those of sections that are not loaded are left out"""
     this_module_size: int | None
     """bytes in `.gnu.linkonce.this_module`, which is sizeof(struct module) of the kernel it was built for"""
-    has_btf: bool
+    btf: bytes | None
+    """the bytes of `.BTF`, its type information; None when there is none, or it is empty"""
+    btf_base: bytes | None
+    """the bytes of `.BTF.base`: what `.BTF` continues, where that is not the kernel's (6.11 and later)"""
     signature: Signature | None
 
     def info(self, tag: str) -> str | None:

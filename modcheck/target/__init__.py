@@ -13,6 +13,7 @@ from ..arch import ARCHES, Endianness, parse_arch
 from ..errors import TargetError
 from ..files import find_modules
 from ..version import Version, parse_version
+from .builtin import read_builtin
 from .collect import Collector
 from .facts import Symbols, Target
 from .kconfig import Config, read_config
@@ -22,6 +23,9 @@ from .vendor import VENDORS
 from .vermagic import with_blank
 
 __all__ = ["VENDORS", "Config", "Symbols", "Symvers", "Target", "read_config", "read_symvers", "read_target"]
+
+#: what /sys/kernel/security/lockdown can be
+LOCKDOWN_MODES = ("none", "integrity", "confidentiality")
 
 StrPath = str | os.PathLike[str]
 
@@ -42,6 +46,8 @@ def read_target(
     modules_dir: StrPath | None = None,
     arch: str | None = None,
     vendor: str | None = None,
+    cmdline: str | None = None,
+    lockdown: str | None = None,
 ) -> Target:
     """Everything that the given sources and facts tell of one kernel.
 
@@ -54,6 +60,8 @@ def read_target(
     :param modules_dir: its `/lib/modules/RELEASE`; one module there shows sizeof(struct module) and vermagic
     :param arch: its architecture, by any common name
     :param vendor: whose kernel it is, one of `VENDORS`
+    :param cmdline: its command line, as /proc/cmdline prints it
+    :param lockdown: its lockdown mode, one of `LOCKDOWN_MODES`
     :raises UnreadableError: a file that cannot be read
     :raises TargetError: a source that is broken, or that describes no kernel at all
     """
@@ -84,6 +92,10 @@ def read_target(
     if vendor is not None and vendor not in VENDORS:
         raise TargetError("--vendor", f"{vendor!r} is none of {', '.join(VENDORS)}")
     work.vendor.give(vendor, "--vendor")
+    work.cmdline.give(cmdline, "--cmdline")
+    if lockdown is not None and lockdown not in LOCKDOWN_MODES:
+        raise TargetError("--lockdown", f"{lockdown!r} is none of {', '.join(LOCKDOWN_MODES)}")
+    work.lockdown.give(lockdown, "--lockdown")
     if work.config.value:
         work.version.give(work.config.value.version, f"{work.config.origin} (header)")
     work.version_of_release()
@@ -92,6 +104,7 @@ def read_target(
         work.read_reference(modules)
         if work.reference is None:
             raise TargetError(modules_dir, "no modules of a kernel's own build below this directory")
+        work.builtin.give(read_builtin(os.fspath(modules_dir)), os.path.join(modules_dir, "modules.builtin"))
     for tree in trees:
         work.read_tree(tree, tables)
     if work.reference and work.reference.vermagic and not work.release.value:

@@ -7,9 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from ..arch import ARCHES, Endianness
+from ..btf import Btf
 from ..errors import TargetError
 from ..module import Module, read_module
 from ..version import Version, parse_version
+from .btf import read_btf
+from .builtin import Builtin
 from .facts import Symbols, Target
 from .kconfig import Config, read_config
 from .symvers import Symvers, read_symvers
@@ -42,6 +45,11 @@ def _same_version(one: Version, other: Version) -> bool:
     return one[:2] == other[:2] and (one.patch == other.patch or None in (one.patch, other.patch))
 
 
+def _since_6_4(version: Version | None) -> bool:
+    """Whether the kernel compares the size of struct module; older ones do not."""
+    return version is not None and version.since(6, 4)
+
+
 class Collector:
     """The facts of one target while its sources are read."""
 
@@ -57,6 +65,10 @@ class Collector:
         self.reference: Module | None = None
         self.seed: Fact[str] = Fact("randstruct seed", notes)
         self.this_module_size: Fact[int] = Fact("this_module_size", notes)
+        self.btf: Fact[Btf] = Fact("btf", notes, lambda one, other: True)
+        self.builtin: Fact[Builtin] = Fact("builtin", notes, lambda one, other: True)
+        self.cmdline: Fact[str] = Fact("cmdline", notes)
+        self.lockdown: Fact[str] = Fact("lockdown", notes)
 
     def version_of_release(self) -> None:
         """A release tells the version, too: `6.1.99-rockchip-rk3588`, or at least the series: `6.1.0-56-amd64`."""
@@ -83,9 +95,10 @@ class Collector:
             self.seed.give(seed, tree.path)
         if not any(table.has_kernel for table in tables) and (path := tree.symvers()):
             tables.insert(0, read_symvers(path))
-        # older kernels than 6.4 do not compare the size of struct module
-        if self.reference is None and self.version.value and self.version.value.since(6, 4):
+        if self.reference is None and _since_6_4(self.version.value):
             self.read_reference(tree.own_modules())
+        if (path := tree.vmlinux()) and self.config.value and self.config.value.on("DEBUG_INFO_BTF"):
+            self.btf.give(read_btf(path), path)
 
     def read_reference(self, paths: Sequence[str]) -> None:
         """Two modules of the kernel's own build, for what they show: vermagic, and the size of struct module.
@@ -135,6 +148,8 @@ class Collector:
             origin = f"computed from release, version, {self.config.origin} and architecture"
             vermagic.give(compose(release, self.version.value, config, arch, self.seed.value), origin)
         self._use_reference()
+        if self.this_module_size.value is None and self.btf.value and _since_6_4(self.version.value):
+            self.this_module_size.give(self.btf.value.struct_size("module"), f"{self.btf.origin} (BTF)")
         symbols = Symbols(tables) if tables else None
         if symbols and config and symbols.complete and config.on("MODVERSIONS") != symbols.has_crcs:
             state = "on" if config.on("MODVERSIONS") else "off"
@@ -154,6 +169,10 @@ class Collector:
             config=config,
             symbols=symbols,
             this_module_size=self.this_module_size.value,
+            btf=self.btf.value,
+            builtin=self.builtin.value,
+            cmdline=self.cmdline.value,
+            lockdown=self.lockdown.value,
             built_here=built_here,
             sources=sources,
             notes=tuple(self.notes),

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from ..arch import Endianness
+from ..btf import Btf
 from ..module.facts import Export
 from ..version import Version
+from .builtin import Builtin
 from .kconfig import Config
 from .symvers import KERNEL, Symvers
 
@@ -63,6 +65,14 @@ class Target:
     symbols: Symbols | None = None
     this_module_size: int | None = None
     """sizeof(struct module) in bytes"""
+    btf: Btf | None = None
+    """its type information"""
+    builtin: Builtin | None = None
+    """what is built into it"""
+    cmdline: str | None = None
+    """what /proc/cmdline prints there"""
+    lockdown: str | None = None
+    """`none`, `integrity` or `confidentiality`"""
     built_here: bool = False
     """described by the tree that modules are built in, which need not be what the board runs"""
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -81,6 +91,13 @@ class Target:
             if self.version is not None and self.version.since(2, 6, 26):
                 return False
         return True if self.symbols is not None and self.symbols.has_crcs else None
+
+    def boot_options(self, name: str) -> list[str]:
+        """The values that the command line, and the one built in, give to a parameter; empty for a bare word."""
+        built_in = self.option("CMDLINE") if self.option("CMDLINE_BOOL") != "n" else None
+        words = [*(built_in or "").split(), *(self.cmdline or "").split()]
+        pairs = (word.partition("=") for word in words)
+        return [value.strip('"') for key, _, value in pairs if key.replace("-", "_") == name]
 
     def option(self, name: str) -> str | None:
         """The value of `CONFIG_name` (`n` when it is off); None when the configuration is not known."""

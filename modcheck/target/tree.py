@@ -74,6 +74,11 @@ class Tree:
         names = ("Module.symvers", "Module.symvers.gz", "Module.symvers.xz", "Module.symvers.zst")
         return next((path for path in map(self.origin, names) if os.path.isfile(path)), None)
 
+    def vmlinux(self) -> str | None:
+        """The kernel as linked there; in Debian's headers of 6.12 and later only its type information."""
+        path = self.origin("vmlinux")
+        return path if os.path.isfile(path) else None
+
     def own_modules(self) -> list[str]:
         """Modules that were built in it and are still there, as its modules.order lists them."""
         lines = (self._text("modules.order") or "").splitlines()

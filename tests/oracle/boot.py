@@ -49,11 +49,16 @@ def boot(
         raise ValueError("module arguments cannot have a line end here")
     machine = MACHINES[arch]
     results: list[Result] = []
+    boots = 0
     while len(results) < len(loads):
         logging.info("boot for load %d of %d", len(results) + 1, len(loads))
         kept = [result.load for result in results if result.stays]
         plan = [*kept, *loads[len(results) :]]
-        new = _boot_once(kernel, machine, plan, len(kept) + 1, cmdline, seconds_per_load)
+        boots += 1
+        new = [
+            replace(result, boot=boots)
+            for result in _boot_once(kernel, machine, plan, len(kept) + 1, cmdline, seconds_per_load)
+        ]
         if len(new) <= len(kept) or not all(result.stays for result in new[: len(kept)]):
             raise OracleError(f"{kernel}: does not load again what it has kept: {[load.path.name for load in kept]}")
         if not new[-1].unloaded:
@@ -92,7 +97,7 @@ def _entries(machine: Machine, plan: Sequence[Load], least: int) -> Iterator[tup
         if index >= least and size > BATCH_BYTES:
             break
         yield f"modules/{index}", DATA, content
-        lines.append(f"{index}\t/modules/{index}\t{load.flags}\t{load.keep:d}\t{load.arguments}\n")
+        lines.append(f"{index}\t/modules/{index}\t{load.flags}\t{load.keep:d}\t{load.pause}\t{load.arguments}\n")
     yield "plan", DATA, "".join(lines).encode("utf-8", "surrogateescape")
 
 
@@ -141,6 +146,7 @@ def _result(
         accepted=accepted or (False if kernel["traced"] else None),
         crashed=crashed,
         unloaded=not crashed,
+        boot=0,
         tainted_before=start["tainted"],
         loaded_before=tuple(start["loaded"]),
         log=tuple(lines[:event]),

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from modcheck import Prediction, Target, predict, read_module
+from modcheck import Module, Prediction, Target, predict, read_module
 from modcheck.loader.once import already
 
-from .loads import Result
+from .loads import IGNORE_MODVERSIONS, IGNORE_VERMAGIC, Result
 
 #: what differs from boot to boot in a line, and is written as a star on both sides: addresses, and values with them
 _ADDRESSES = re.compile(r"\b(loc|val) [^\s,]+")
+
+#: what a kernel prints once in a boot without a trace in its taint
+UNTRACED = {"btf-mismatch", "no-symbol-version"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,7 @@ class Comparison:
     machine crashed before it answered."""
 
     result: Result
+    module: Module
     prediction: Prediction
     seen_lines: tuple[str, ...]
     agrees: bool | None
@@ -44,8 +48,18 @@ class Comparison:
 
 
 def masked(line: str) -> str:
-    """The line without what no file can tell."""
-    return _ADDRESSES.sub(r"\1 *", line)
+    """The line without what no file can tell, and with the name of the program that loads modules in earnest."""
+    return _ADDRESSES.sub(r"\1 *", line).replace("Lockdown: init: ", "Lockdown: insmod: ")
+
+
+def _without_dumps(lines: Iterable[str]) -> Iterator[str]:
+    """The lines less those of a stack dump, registers and addresses, which follow a line that says why."""
+    inside = False
+    for line in lines:
+        inside = inside or line.startswith("CPU: ")
+        if not inside:
+            yield line
+        inside = inside and line != " </TASK>"
 
 
 def compare(results: Iterable[Result], target: Target) -> list[Comparison]:
@@ -53,7 +67,10 @@ def compare(results: Iterable[Result], target: Target) -> list[Comparison]:
     modules = {}
     comparisons = []
     spent: set[str] = set()
+    boot = 0
     for result in results:
+        if result.boot != boot:
+            boot, spent = result.boot, set()
         path = Path(result.load.path)
         module = read_module(path)
         prediction = predict(
@@ -61,12 +78,15 @@ def compare(results: Iterable[Result], target: Target) -> list[Comparison]:
             target,
             loader="insmod",
             loaded=[modules[name] for name in result.loaded_before if name in modules],
+            force_modversion=bool(result.load.flags & IGNORE_MODVERSIONS),
+            force_vermagic=bool(result.load.flags & IGNORE_VERMAGIC),
             already=already(result.tainted_before) | spent,
         )
+        spent |= prediction.spent & UNTRACED
         if result.stays:
             modules[module.name] = module
-        seen = tuple(masked(line.text) for line in result.log)
-        comparisons.append(Comparison(result, prediction, seen, _agrees(result, prediction, seen)))
+        seen = tuple(_without_dumps(masked(line.text) for line in result.log))
+        comparisons.append(Comparison(result, module, prediction, seen, _agrees(result, prediction, seen)))
     return comparisons
 
 

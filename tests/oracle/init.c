@@ -3,7 +3,7 @@
  * what the kernel answered.
  *
  * /plan has one line per load, its fields parted by tabs: index, path, finit_module(2) flags, 1 to keep the module
- * loaded afterwards or 0, module arguments (the rest of the line).
+ * loaded afterwards or 0, milliseconds to wait before it, module arguments (the rest of the line).
  *
  * Every report is one JSON object between the bytes 0x1e and 0x1f, in printable ASCII: kernel text that got into one
  * has a line end in it, which JSON does not allow in a string. In order:
@@ -289,6 +289,7 @@ int main(void)
 		int flags = atoi(strsep(&rest, "\t"));
 		int keep = atoi(strsep(&rest, "\t"));
 
+		usleep(1000 * atoi(strsep(&rest, "\t")));
 		rest[strcspn(rest, "\n")] = 0;
 		if (load(index, path, flags, rest) || keep)
 			continue;

@@ -1,7 +1,7 @@
 """Debian kernels to boot: found by role in what the archive offers today, fetched and unpacked, never installed.
 
 A role is a suite, an architecture and a flavour; the newest ABI of it that can still be had is taken. Up to 6.12 one
-package holds image and modules, 7.x splits them.
+package holds image and modules, 7.x splits them in three.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent / "tools"))
 
-from debian import Archive
+from debian import Archive, open_archive
 
 from .errors import OracleError
 
@@ -29,6 +29,14 @@ class Kernel:
     image: Path
     modules: Path
     headers: Path
+
+
+#: folder of sample_modules/: Debian's name of the architecture, and where kbuild puts the image
+SMALL = {
+    "rk3588": ("arm64", "arch/arm64/boot/Image"),
+    "rk3588-modversions": ("arm64", "arch/arm64/boot/Image"),
+    "sunxi": ("arm", "arch/arm/boot/zImage"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +60,20 @@ ROLES = {
     "arm64-6.1": Role("bookworm", "arm64", "6.1", "arm64"),
     "arm64-newest": Role("experimental", "arm64", "", "arm64"),
     "armhf-6.1": Role("bookworm", "armhf", "6.1", "armmp"),
+    "armhf-newest": Role("experimental", "armhf", "", "armmp"),
+    "riscv64-6.12": Role("trixie", "riscv64", "6.12", "riscv64"),
+    "s390x-6.1": Role("bookworm", "s390x", "6.1", "s390x"),
+    "s390x-newest": Role("experimental", "s390x", "", "s390x"),
+    "ppc64el-6.1": Role("bookworm", "ppc64el", "6.1", "powerpc64le"),
+    "ppc64el-newest": Role("experimental", "ppc64el", "", "powerpc64le"),
+    "mips64el-6.1": Role("bookworm", "mips64el", "6.1", "5kc-malta"),
 }
+
+
+def arch_of(name: str) -> str:
+    """Debian's name of the architecture of the role or small kernel `name`."""
+    role = name.partition("~")[0]
+    return SMALL[role][0] if role in SMALL else ROLES[role].arch
 
 
 def releases(archive: Archive, role: Role) -> list[str]:
@@ -66,14 +87,16 @@ def releases(archive: Archive, role: Role) -> list[str]:
 
 
 def fetch(work: Path, name: str, skip: int = 0) -> Kernel:
-    """The kernel of the role `name`, unpacked below `work`.
+    """The kernel of the role `name`, unpacked below `work`, or the small one of that name.
 
     :param skip: how many of the newest ABIs to pass over (1: the neighbouring one)
     :raises OracleError: the archive has none, or none that can still be downloaded
     """
+    if name in SMALL:
+        return _small(work / "samples" / name, name)
     role = ROLES[name]
     try:
-        archive = Archive(work / "packages", role.suite, role.arch)
+        archive = open_archive(work / "packages", role.suite, role.arch)
         candidates = releases(archive, role)
     except SystemExit as error:
         raise OracleError(str(error)) from None
@@ -89,12 +112,23 @@ def fetch(work: Path, name: str, skip: int = 0) -> Kernel:
     raise OracleError(f"no kernel for {name} ({role.suite}, {role.arch}, {role.series or 'newest'} {role.flavour})")
 
 
+def _small(build: Path, name: str) -> Kernel:
+    """A kernel of sample_modules/, where rebuild.sh has left its build tree below `work`/samples."""
+    arch, image = SMALL[name]
+    if not (build / image).exists():
+        raise OracleError(f"{build / image} is not there: sample_modules/rebuild.sh {build.parent} {name}")
+    folder = Path(__file__).parent.parent.parent / "sample_modules" / name
+    release = (build / "include/config/kernel.release").read_text().strip()
+    return Kernel(release, arch, "upstream, built by sample_modules/rebuild.sh", build / image, folder, folder / "tree")
+
+
 def _packages(archive: Archive, release: str) -> Iterator[str]:
     known = set(archive.names(rf"linux-(?:image|modules|binary)-{re.escape(release)}(?:-unsigned)?"))
     yield f"linux-headers-{release}"
     if f"linux-modules-{release}" in known:
         yield f"linux-modules-{release}"
         yield f"linux-binary-{release}"
+        yield f"linux-base-{release}"
     elif f"linux-image-{release}" in known:
         yield f"linux-image-{release}"
     else:

@@ -9,19 +9,23 @@ from pathlib import Path
 
 #: the flag of finit_module(2) that has the kernel decompress the file (5.17 and later)
 COMPRESSED = 4
+#: its other two, which modprobe's --force-modversion and --force-vermagic set
+IGNORE_MODVERSIONS, IGNORE_VERMAGIC = 1, 2
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
     """One finit_module(2) call: the file, uncompressed before unless `flags` has COMPRESSED, and the arguments.
 
-    With `keep` the module stays loaded for the rest of the plan, if the kernel takes it.
+    With `keep` the module stays loaded for the rest of the plan, if the kernel takes it. `pause`: milliseconds to wait
+    before, where the kernel limits how often it writes a line.
     """
 
     path: Path
     flags: int = 0
     keep: bool = False
     arguments: str = ""
+    pause: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,7 @@ class Result:
     tracing, a kernel only tells so by loading the module without an error.
     `crashed`: the machine hung or died. The lines are the console's, the last one says how it ended.
     `unloaded`: False if the module could not be removed afterwards, or the machine died of it.
+    `boot`: which boot of the kernel it was; what a kernel prints only once it prints in each.
     `tainted_before`, `loaded_before`: /proc/sys/kernel/tainted, and the names of the loaded modules, newest first.
     `log`, `init_log`: the lines before and after the call of init; without tracing all of them are in `log`.
     """
@@ -53,6 +58,7 @@ class Result:
     accepted: bool | None
     crashed: bool
     unloaded: bool
+    boot: int
     tainted_before: int
     loaded_before: tuple[str, ...]
     log: tuple[Line, ...]
@@ -81,11 +87,13 @@ def write_json(path: Path, results: Sequence[Result]) -> None:
         {
             "path": str(result.load.path),
             "flags": result.load.flags,
+            "keep": result.load.keep,
             "arguments": result.load.arguments,
             "errno": result.errno,
             "accepted": result.accepted,
             "crashed": result.crashed,
             "unloaded": result.unloaded,
+            "boot": result.boot,
             "tainted_before": result.tainted_before,
             "loaded_before": result.loaded_before,
             "log": [[line.level, line.text] for line in result.log],
@@ -94,3 +102,18 @@ def write_json(path: Path, results: Sequence[Result]) -> None:
         for result in results
     ]
     path.write_text("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> list[Result]:
+    """What `write_json` wrote."""
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    return [
+        Result(
+            load=Load(Path(row.pop("path")), row.pop("flags"), row.pop("keep", False), row.pop("arguments")),
+            log=tuple(Line(*line) for line in row.pop("log")),
+            init_log=tuple(Line(*line) for line in row.pop("init_log")),
+            loaded_before=tuple(row.pop("loaded_before")),
+            **{"boot": 0, **row},
+        )
+        for row in rows
+    ]

@@ -1,8 +1,8 @@
 """Which QEMU machine boots which architecture, and how its init is compiled.
 
-Architectures and compilers have Debian's names; a cross compiler needs its libc too (libc6-dev-armhf-cross). amd64,
-arm64 and arm were tried; the others follow QEMU's documentation. Everything runs under TCG, on one processor and
-without any device that the machine can do without: the less happens beside a load, the fewer lines get between its own.
+Architectures and compilers have Debian's names; a cross compiler needs its libc too (libc6-dev-armhf-cross). Everything
+runs under TCG, on one processor and without any device that the machine can do without: the less happens beside a load,
+the fewer lines get between its own.
 """
 
 from __future__ import annotations
@@ -25,29 +25,52 @@ CMDLINE = "panic=-1 oops=panic trace_event=module:module_load tp_printk log_buf_
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """How one architecture is booted: QEMU's program and options, the serial console's name, the C compiler."""
+    """How one architecture is booted: QEMU's program and options, the serial console's name, the C compiler.
+
+    `packages`: the Debian packages (of Debian 12) that have QEMU and the compiler.
+    """
 
     qemu: str
     options: tuple[str, ...]
     console: str
     compiler: str
+    packages: tuple[str, ...]
 
+
+_ARM = Machine(
+    "qemu-system-arm", ("-M", "virt", "-cpu", "cortex-a15"), "ttyAMA0", "arm-linux-gnueabihf-gcc",
+    ("qemu-system-arm", "gcc-arm-linux-gnueabihf", "libc6-dev-armhf-cross"),
+)  # fmt: skip
 
 MACHINES = {
-    "amd64": Machine("qemu-system-x86_64", ("-M", "q35"), "ttyS0,115200", "x86_64-linux-gnu-gcc"),
-    "arm64": Machine("qemu-system-aarch64", ("-M", "virt", "-cpu", "cortex-a57"), "ttyAMA0", "aarch64-linux-gnu-gcc"),
-    "armhf": Machine("qemu-system-arm", ("-M", "virt", "-cpu", "cortex-a15"), "ttyAMA0", "arm-linux-gnueabihf-gcc"),
-    "arm": Machine("qemu-system-arm", ("-M", "virt", "-cpu", "cortex-a15"), "ttyAMA0", "arm-linux-gnueabihf-gcc"),
-    "riscv64": Machine("qemu-system-riscv64", ("-M", "virt"), "ttyS0", "riscv64-linux-gnu-gcc"),
-    "s390x": Machine("qemu-system-s390x", ("-M", "s390-ccw-virtio"), "ttysclp0", "s390x-linux-gnu-gcc"),
-    "ppc64el": Machine("qemu-system-ppc64", ("-M", "pseries", "-cpu", "power9"), "hvc0", "powerpc64le-linux-gnu-gcc"),
-    "mips64el": Machine(
-        "qemu-system-mips64el",
-        ("-M", "malta", "-cpu", "MIPS64R2-generic"),
-        "ttyS0,115200",
-        "mips64el-linux-gnuabi64-gcc",
+    "amd64": Machine(
+        "qemu-system-x86_64", ("-M", "q35"), "ttyS0,115200", "x86_64-linux-gnu-gcc",
+        ("qemu-system-x86", "gcc", "libc6-dev"),
     ),
-}
+    "arm64": Machine(
+        "qemu-system-aarch64", ("-M", "virt", "-cpu", "cortex-a57"), "ttyAMA0", "aarch64-linux-gnu-gcc",
+        ("qemu-system-arm", "gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"),
+    ),
+    "armhf": _ARM,
+    "arm": _ARM,
+    "riscv64": Machine(
+        "qemu-system-riscv64", ("-M", "virt"), "ttyS0", "riscv64-linux-gnu-gcc",
+        ("qemu-system-misc", "gcc-riscv64-linux-gnu", "libc6-dev-riscv64-cross"),
+    ),
+    "s390x": Machine(
+        "qemu-system-s390x", ("-M", "s390-ccw-virtio"), "ttysclp0", "s390x-linux-gnu-gcc",
+        ("qemu-system-misc", "gcc-s390x-linux-gnu", "libc6-dev-s390x-cross"),
+    ),
+    "ppc64el": Machine(
+        "qemu-system-ppc64", ("-M", "pseries", "-cpu", "power9"), "hvc0", "powerpc64le-linux-gnu-gcc",
+        ("qemu-system-ppc", "gcc-powerpc64le-linux-gnu", "libc6-dev-ppc64el-cross"),
+    ),
+    "mips64el": Machine(
+        "qemu-system-mips64el", ("-M", "malta", "-cpu", "MIPS64R2-generic"), "ttyS0,115200",
+        "mips64el-linux-gnuabi64-gcc",
+        ("qemu-system-mips", "gcc-mips64el-linux-gnuabi64", "libc6-dev-mips64el-cross"),
+    ),
+}  # fmt: skip
 
 
 def command(machine: Machine, kernel: Path, initramfs: Path, cmdline: str) -> list[str]:

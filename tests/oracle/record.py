@@ -1,36 +1,56 @@
-"""Keeps what a kernel did as data that `make test` replays (tests/truth.py).
+"""Keeps what kernels did as data that `make test` replays (tests/truth.py).
 
-    python -m tests.oracle.record RESULTS.json HEADERS MODULES PACKAGE TRUTH_FILE [EVERY]
+    python -m tests.oracle.record WORK_DIR [CASE...]
 
-RESULTS.json is what `python -m tests.oracle.boot … --json` wrote; every EVERYth load is kept.
+Of each case that has been run, loads that agree with the prediction are kept, at most `MOST`, evenly thinned out, but
+every mutant; what disagrees is told in docs/accuracy.md, and what is `unknown` is no truth.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
-from modcheck import predict, read_module, read_target
 from modcheck.loader.once import already
+from tests.oracle.cases import CASES, Cases
+from tests.oracle.compare import UNTRACED, compare
+from tests.oracle.loads import read_json
 from tests.truth import Seen, Truth, save
 
+TRUTHS = Path(__file__).parent.parent / "data" / "truth"
+MOST = 120
 
-def record(results: Path, headers: str, modules: str, package: str, path: Path, every: int = 1) -> int:
-    """Write the record and return how many loads it holds. Loads that crashed the machine are left out."""
-    target = read_target(headers, modules_dir=modules)
-    rows = [row for row in json.loads(results.read_text()) if not row["crashed"] and not row["loaded_before"]]
-    loads = []
-    for row in rows[::every]:
-        module = read_module(row["path"])
-        predict(module, target, loader="insmod", already=already(row["tainted_before"]))
-        accepted = row["accepted"] or row["errno"] is None
-        log = tuple(text for _, text in row["log"])
-        loads.append(Seen(module, row["tainted_before"], accepted, None if accepted else row["errno"], log))
-    save(path, Truth(package, target, tuple(loads)))
+
+def record(cases: Cases, name: str) -> int | None:
+    """Write the record of a case and return how many loads it holds; None where it has not been run."""
+    stored = cases.results(name)
+    if not stored.exists():
+        return None
+    case = cases.make(name, again=True)
+    comparisons = [one for one in compare(read_json(stored), case.target) if one.agrees]
+    # of loads that stay, too, all are kept: what comes later needs them
+    everything = name.startswith("mutants") or any(one.result.stays for one in comparisons)
+    step = 1 if everything else -(-len(comparisons) // MOST) or 1
+    loads, spent, boot = [], set(), 0
+    for place, one in enumerate(comparisons):
+        result = one.result
+        if result.boot != boot:
+            boot, spent = result.boot, set()
+        if place % step == 0 and not result.crashed:
+            before = sorted(already(result.tainted_before) | spent)
+            accepted = bool(result.accepted)
+            errno = None if accepted else result.errno
+            flags, loaded = result.load.flags, tuple(result.loaded_before)
+            loads.append(Seen(one.module, flags, tuple(before), loaded, accepted, errno, one.seen_lines))
+        spent |= one.prediction.spent & UNTRACED
+    save(
+        TRUTHS / f"{stored.stem}.json.xz",
+        Truth(f"{case.kernel.release}, {case.kernel.package}", case.target, tuple(loads)),
+    )
     return len(loads)
 
 
 if __name__ == "__main__":
-    count = record(Path(sys.argv[1]), *sys.argv[2:5], Path(sys.argv[5]), *map(int, sys.argv[6:]))
-    print(f"{sys.argv[5]}: {count} loads")
+    TRUTHS.mkdir(exist_ok=True)
+    for name in sys.argv[2:] or CASES:
+        print(name, record(Cases(Path(sys.argv[1]), 0), name), flush=True)

@@ -1,27 +1,53 @@
-"""`btf`: type information that was made against another kernel's.
+"""`btf`: type information that is damaged, or was made against another kernel's.
 
-`btf_parse_module()` of kernel/bpf/btf.c through the module notifier, since 5.11; CONFIG_MODULE_ALLOW_BTF_MISMATCH since
-5.18.
+`btf_module_notify()` of kernel/bpf/btf.c, since 5.11; CONFIG_MODULE_ALLOW_BTF_MISMATCH since 5.18. What is wrong with
+it, `btf_verifier` says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...btf import Btf
 from .. import needs
-from ..facts import Answer, Finding, Load, Unknown
+from ..btf_verifier import Refusal, verify
+from ..facts import Answer, Finding, Load, LogLine, Unknown, line
 
 RULE = "btf"
+_ERRNO = {"EINVAL": 22, "E2BIG": 7, "ELOOP": 40, "ENOTSUPP": 524}
+_MISMATCH = "Kernel module BTF mismatch detected, BTF debug info may be unavailable for some modules"
 
 
 def btf(load: Load) -> Iterator[Answer]:
-    """A module with .BTF on a kernel that refuses a mismatch."""
-    if not load.module.has_btf or load.own_build or not load.version.since(5, 11):
+    """A module with .BTF on a kernel that looks at it."""
+    module, target = load.module, load.target
+    if module.btf is None or not load.version.since(5, 11):
         return
-    checked = load.target.option("DEBUG_INFO_BTF_MODULES")
-    if checked is None:
-        yield Unknown(RULE, needs.CONFIG)
-    elif checked == "y" and load.target.option("MODULE_ALLOW_BTF_MISMATCH") != "y":
-        yield Unknown(RULE, needs.BTF)
-    elif checked == "y":
-        yield Finding(RULE, "note", "its BTF may be rejected by this kernel, which loads the module all the same")
+    checked = target.option("DEBUG_INFO_BTF_MODULES")
+    allowed = target.option("MODULE_ALLOW_BTF_MISMATCH") == "y"
+    if checked == "n":
+        return
+    if target.btf is None or module.btf_base is not None or checked is None:
+        if load.own_build:
+            return
+        if checked is None:
+            yield Unknown(RULE, needs.CONFIG)
+        elif allowed:
+            yield Finding(RULE, "note", "its BTF may be rejected by this kernel, which loads the module all the same")
+        else:
+            yield Unknown(RULE, needs.BTF)
+        return
+    refusal = verify(Btf(module.btf, target.endianness or "little"), target.btf, load.version)
+    if refusal:
+        lines = tuple(_lines(load, refusal, allowed))
+        summary = "its BTF is damaged, or was made against another kernel's"
+        yield Finding(RULE, "warning" if allowed else "error", summary, None if allowed else refusal.errno, lines)
+
+
+def _lines(load: Load, refusal: Refusal, allowed: bool) -> Iterator[LogLine]:
+    if allowed and load.version.since(6, 4):
+        yield line(_MISMATCH, once="btf-mismatch")
+        return
+    texts = [f"BPF: {text.decode('utf-8', 'surrogateescape')}" for text in refusal.lines]
+    texts.append(f"failed to validate module [{load.module.name}] BTF: -{_ERRNO[refusal.errno]}")
+    yield from (line(text, order) for order, text in enumerate(texts))

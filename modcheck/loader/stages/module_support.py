@@ -1,4 +1,8 @@
-"""`module-support`: a kernel built without CONFIG_MODULES, which has no system call to load one."""
+"""`module-support`: a kernel that loads no modules at all.
+
+Without CONFIG_MODULES there is no system call for it (kernel/sys_ni.c); `nomodule` on the command line ends it for this
+boot (kernel/module/main.c, 2.6.31 to 7.3).
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,8 @@ RULE = "module-support"
 
 
 def module_support(load: Load) -> Iterator[Answer]:
-    """CONFIG_MODULES; kernel/sys_ni.c answers ENOSYS without it."""
+    """CONFIG_MODULES, and the parameter `nomodule`."""
     if load.target.option("MODULES") == "n":
         yield Finding(RULE, "error", "the kernel is built without CONFIG_MODULES", "ENOSYS")
+    elif any(value in ("", "1", "y", "Y", "on") for value in load.target.boot_options("nomodule")):
+        yield Finding(RULE, "error", "the kernel's command line forbids all modules (nomodule)", "EPERM")

@@ -81,11 +81,13 @@ def signature(load: Load) -> Iterator[Answer]:
         return
     known = verified(load)
     forced = _forced(load)
-    if known is None or (known and forced):
+    if known is None:
         yield Unknown(RULE, needs.CERTIFICATES)
-    elif not known and not forced:
+    elif known:
+        return
+    elif not forced:
         yield from _lockdown(load, lines)
-    elif not known:
+    else:
         reason = "unsigned module" if load.module.signature is None else "module with unsupported crypto"
         refused = line(_rejected(load, reason), 1)
         version_errno = "EKEYREJECTED" if load.version.since(5, 4) else "ENOKEY"
@@ -94,23 +96,35 @@ def signature(load: Load) -> Iterator[Answer]:
 
 
 def _forced(load: Load) -> bool:
-    """Whether the build makes the kernel insist on signatures: by its option, or by its built-in command line."""
+    """Whether the kernel insists on signatures: by its option, or by its command line."""
     target = load.target
-    cmdline = (target.option("CMDLINE") or "").split() if target.option("CMDLINE_BOOL") != "n" else []
-    return target.option("MODULE_SIG_FORCE") == "y" or bool(_ENFORCING & set(cmdline))
+    return target.option("MODULE_SIG_FORCE") == "y" or any(
+        value in ("", "on", "On", "ON", "oN") or value[:1] in ("1", "y", "Y")
+        for value in target.boot_options("module.sig_enforce")
+    )
 
 
-_ENFORCING = {"module.sig_enforce", "module.sig_enforce=1", "module.sig_enforce=y", "module.sig_enforce=Y"}
+def _locked(load: Load) -> bool:
+    """Whether the kernel is locked down (5.4+): as given, by its command line, or by how it was built."""
+    target = load.target
+    if not load.version.since(5, 4):
+        return False
+    if target.lockdown is not None:
+        return target.lockdown != "none"
+    asked = target.option("SECURITY_LOCKDOWN_LSM") == "y" and target.boot_options("lockdown")
+    return bool(asked and {"integrity", "confidentiality"} & set(asked)) or "y" in map(target.option, _LOCKED)
+
+
 _LOCKED = ("LOCK_DOWN_KERNEL_FORCE_INTEGRITY", "LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY")
 
 
 def _lockdown(load: Load, lines: tuple[LogLine, ...]) -> Iterator[Answer]:
-    """Unsigned, and not enforced: a kernel that is built locked down refuses it all the same (5.4+)."""
-    if load.version.since(5, 4) and "y" in map(load.target.option, _LOCKED):
+    """Unsigned, and not enforced: a kernel that is locked down refuses it all the same (5.4+)."""
+    if _locked(load):
         text = "Lockdown: insmod: unsigned module loading is restricted; see man kernel_lockdown.7"
         if load.loader != "insmod":
             text = text.replace("insmod", load.loader, 1)
-        summary = "unsigned, and the kernel is built locked down (CONFIG_LOCK_DOWN_KERNEL_FORCE_…)"
+        summary = "unsigned, and the kernel is locked down"
         yield Finding(RULE, "error", summary, "EPERM", (*lines, line(text, 1)))
     elif lines:
         yield Finding(RULE, "warning", "signed, but not with a PKCS#7 message", None, lines)

@@ -1,0 +1,104 @@
+"""BTF, the type information of a kernel or a module: its header, its types and its strings.
+
+The format is the kernel's (`include/uapi/linux/btf.h`, 5.11 to 7.3). Nothing here judges; damaged data gives what can
+be read of it.
+"""
+
+from __future__ import annotations
+
+import struct
+from functools import cached_property
+from typing import NamedTuple
+
+from .arch import Endianness
+
+MAGIC, VERSION = 0xEB9F, 1
+#: kinds by number, in the kernel's words
+KINDS = (
+    "UNKNOWN", "INT", "PTR", "ARRAY", "STRUCT", "UNION", "ENUM", "FWD", "TYPEDEF", "VOLATILE", "CONST", "RESTRICT",
+    "FUNC", "FUNC_PROTO", "VAR", "DATASEC", "FLOAT", "DECL_TAG", "TYPE_TAG", "ENUM64",
+)  # fmt: skip
+#: bytes behind the 12 of each type: so many, and so many for each of its vlen elements
+EXTRA = {
+    "INT": (4, 0), "ARRAY": (12, 0), "STRUCT": (0, 12), "UNION": (0, 12), "ENUM": (0, 8), "FUNC_PROTO": (0, 8),
+    "VAR": (4, 0), "DATASEC": (0, 12), "DECL_TAG": (4, 0), "ENUM64": (0, 12),
+}  # fmt: skip
+_HEADER = 32
+
+
+class Type(NamedTuple):
+    """One type: its id's place is its place in the section. `size` is a size or another type's id, by kind."""
+
+    name_off: int
+    info: int
+    size: int
+    at: int
+    """offset of what follows the 12 bytes, in the types section"""
+
+    @property
+    def kind(self) -> str:
+        """Its kind's name; empty for a number that no kind has."""
+        number = self.info >> 24 & 0x7F
+        return KINDS[number] if number < len(KINDS) else ""
+
+    @property
+    def vlen(self) -> int:
+        return self.info & 0xFFFFFF
+
+    @property
+    def kind_flag(self) -> bool:
+        return bool(self.info >> 31)
+
+
+class Btf:
+    """The BTF in the bytes `data`; `base` is what it continues, for a module's the kernel's."""
+
+    def __init__(self, data: bytes, endianness: Endianness) -> None:
+        self.data = data
+        self.order = "<" if endianness == "little" else ">"
+        (self.header_length,) = struct.unpack(self.order + "I", data[4:8].ljust(4, b"\0"))
+        header = data[: min(self.header_length, _HEADER)].ljust(_HEADER, b"\0")
+        fields = struct.unpack(self.order + "HBBIIIIIII", header)
+        self.magic, self.version, self.flags = fields[:3]
+        self.type_off, self.type_len, self.str_off, self.str_len, self.layout_off, self.layout_len = fields[4:]
+
+    @cached_property
+    def strings(self) -> bytes:
+        start = self.header_length + self.str_off
+        return self.data[start : start + self.str_len]
+
+    @cached_property
+    def section(self) -> bytes:
+        """The types section."""
+        start = self.header_length + self.type_off
+        return self.data[start : start + self.type_len]
+
+    @cached_property
+    def types(self) -> tuple[Type, ...]:
+        """The types in their order, as far as they can be told apart; that of `void` is not stored."""
+        found = []
+        section, unpack, at = self.section, struct.Struct(self.order + "III").unpack_from, 0
+        sizes = [EXTRA.get(kind, (0, 0)) for kind in KINDS]
+        while at + 12 <= len(section):
+            name_off, info, size = unpack(section, at)
+            number = info >> 24 & 0x7F
+            if not 0 < number < len(KINDS):
+                break
+            fixed, each = sizes[number]
+            found.append(Type(name_off, info, size, at + 12))
+            at += 12 + fixed + each * (info & 0xFFFFFF)
+        return tuple(found)
+
+    def words(self, at: int, count: int) -> tuple[int, ...]:
+        """`count` numbers of 32 bits at offset `at` of the types section."""
+        return struct.unpack_from(f"{self.order}{count}I", self.section, at)
+
+    def struct_size(self, name: str) -> int | None:
+        """sizeof of the structure of that name, in bytes; None where there is none, or several differ."""
+        wanted = name.encode()
+        found = {
+            one.size
+            for one in self.types
+            if one.kind == "STRUCT" and self.strings.startswith(wanted + b"\0", one.name_off)
+        }
+        return found.pop() if len(found) == 1 else None

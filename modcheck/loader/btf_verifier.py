@@ -1,0 +1,446 @@
+"""What the BPF verifier finds wrong with a module's BTF, and the lines that it writes of it.
+
+`btf_parse_module()` of kernel/bpf/btf.c, 5.11 to 7.3: the header, the sections, each type by itself, then chains of
+modifiers. Every message is a line of its own, which begins with `BPF: `.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ..btf import EXTRA, MAGIC, VERSION, Btf, Type
+from ..version import Version
+
+_MAX_ID, _MAX_NAME_OFFSET = 0xFFFFF, 0xFFFFFF
+_MODIFIERS = ("TYPEDEF", "VOLATILE", "CONST", "RESTRICT", "TYPE_TAG")
+_ENCODINGS = {0: "(none)", 1: "SIGNED", 2: "CHAR", 4: "BOOL"}
+#: newest kind by version
+_NEWEST_KIND = (((6, 0), 19), ((5, 17), 18), ((5, 16), 17), ((5, 13), 16))
+_LINE_SIZE = 1023
+#: as the kernel's ctype has it: letters of Latin-1 too
+_IDENTIFIER = re.compile(rb"[A-Za-z_.\xc0-\xd6\xd8-\xf6\xf8-\xff][0-9A-Za-z_.\xc0-\xd6\xd8-\xf6\xf8-\xff]*\0")
+_PRINTABLE = re.compile(rb"[ -~\xa0-\xff]+\0")
+
+
+class Refusal(NamedTuple):
+    """Why BTF is refused: the errno, and the lines without their `BPF: `."""
+
+    errno: str
+    lines: tuple[bytes, ...]
+
+
+class _Stop(Exception):
+    """The first fault: its errno and lines."""
+
+    def __init__(self, *lines: bytes, errno: str = "EINVAL") -> None:
+        super().__init__()
+        self.lines, self.errno = lines, errno
+
+
+def verify(btf: Btf, base: Btf, version: Version) -> Refusal | None:
+    """What a kernel of `version` with the BTF `base` refuses in a module's `btf`; None when it takes it."""
+    try:
+        _Verifier(btf, base, version).run()
+    except _Stop as stop:
+        return Refusal(stop.errno, tuple(line[:_LINE_SIZE] for line in stop.lines))
+    return None
+
+
+class _Verifier:
+    def __init__(self, btf: Btf, base: Btf, version: Version) -> None:
+        self.btf, self.base, self.version = btf, base, version
+        self.first_id = len(base.types) + 1
+        self.label = b""
+        self.new_layout = version.since(7, 1)
+        self.newest_kind = next((kind for since, kind in _NEWEST_KIND if version.since(*since)), 15)
+        self.name_length = 512 if version.since(6, 1) else 128
+
+    def run(self) -> None:
+        self._header()
+        self._sections()
+        self._strings()
+        types: list[Type] = []
+        at = 0
+        while at < len(self.btf.section):
+            at = self._type(types, at)
+        self._modifiers(types)
+
+    # the container
+
+    def _header(self) -> None:
+        btf, size = self.btf, 32 if self.new_layout else 24
+        if len(btf.data) < 8:
+            raise _Stop(b"hdr_len not found")
+        if len(btf.data) < btf.header_length:
+            raise _Stop(b"btf_header not found")
+        if any(btf.data[size : btf.header_length]):
+            raise _Stop(b"Unsupported btf_header", errno="E2BIG")
+        if btf.magic != MAGIC:
+            raise _Stop(b"Invalid magic")
+        if btf.version != VERSION:
+            raise _Stop(b"Unsupported version", errno="ENOTSUPP")
+        if btf.flags:
+            raise _Stop(b"Unsupported flags", errno="ENOTSUPP")
+
+    @property
+    def _has_layout(self) -> bool:
+        return self.new_layout and self.btf.header_length >= 32
+
+    def _sections(self) -> None:
+        btf = self.btf
+        parts = [(btf.type_off, btf.type_len), (btf.str_off, btf.str_len)]
+        if self._has_layout and btf.layout_len:
+            parts.append((btf.layout_off, btf.layout_len))
+        parts.sort()
+        total, expected = 0, len(btf.data) - btf.header_length
+        for offset, length in parts:
+            if expected < offset:
+                raise _Stop(b"Invalid section offset")
+            if total < offset:
+                raise _Stop(b"Unsupported section found")
+            if total > offset:
+                raise _Stop(b"Section overlap found")
+            if expected - total < length:
+                raise _Stop(b"Total section length too long")
+            total += length
+        if total != expected:
+            raise _Stop(b"Unsupported section found")
+
+    def _strings(self) -> None:
+        btf = self.btf
+        end = btf.header_length + btf.str_off + btf.str_len
+        if not self._has_layout and end != len(btf.data):
+            raise _Stop(b"String section is not at the end")
+        if btf.str_len and (btf.str_len - 1 > _MAX_NAME_OFFSET or btf.data[end - 1]):
+            raise _Stop(b"Invalid string section")
+
+    # names
+
+    def _name_fits(self, offset: int) -> bool:
+        return offset <= _MAX_NAME_OFFSET and offset < self.base.str_len + self.btf.str_len
+
+    def _string(self, offset: int) -> bytes | None:
+        strings = self.base.strings
+        if offset >= self.base.str_len:
+            strings, offset = self.btf.strings, offset - self.base.str_len
+        if offset >= len(strings):
+            return None
+        return strings[offset : strings.find(b"\0", offset)]
+
+    def _shown(self, offset: int) -> bytes:
+        if not offset:
+            return b"(anon)"
+        found = self._string(offset)
+        return b"(invalid-name-offset)" if found is None else found
+
+    def _matches(self, form: re.Pattern[bytes], offset: int) -> bool:
+        """Whether the string at `offset` has that form, and is no longer than the kernel allows."""
+        strings = self.base.strings
+        if offset >= self.base.str_len:
+            strings, offset = self.btf.strings, offset - self.base.str_len
+        found = form.match(strings, offset)
+        return found is not None and found.end() - offset <= self.name_length + 1
+
+    def _is_identifier(self, offset: int) -> bool:
+        return self._matches(_IDENTIFIER, offset)
+
+    # one type
+
+    def _type(self, types: list[Type], at: int) -> int:
+        """Check the type at offset `at`, add it to `types`, and return the offset of the next."""
+        left = len(self.btf.section) - at
+        self.label = label = b"[%d] " % (self.first_id + len(types))
+        if left < 12:
+            raise _Stop(label + b"meta_left:%d meta_needed:12" % left)
+        name_off, info, size = self.btf.words(at, 3)
+        one = Type(name_off, info, size, at + 12)
+        if not self.new_layout and one.info & 0x60FF0000:
+            raise _Stop(label + b"Invalid btf_info:%x" % one.info)
+        number = one.info >> 24 & 0x7F
+        if not 0 < number <= self.newest_kind:
+            raise _Stop(label + b"Invalid kind:%d" % number)
+        if not self._name_fits(one.name_off):
+            raise _Stop(label + b"Invalid name_offset:%d" % one.name_off)
+        fixed, each = EXTRA.get(one.kind, (0, 0))
+        needed = fixed + each * one.vlen
+        left -= 12
+        if left < needed:
+            raise _Stop(self._title(one), b" ", b"meta_left:%d meta_needed:%d" % (left, needed), b"")
+        for message in getattr(self, f"_{one.kind.lower()}")(one):
+            raise self._bad(one, message)
+        self._elements(one)
+        types.append(one)
+        return at + 12 + needed
+
+    def _title(self, one: Type) -> bytes:
+        return self.label + one.kind.encode() + b" " + self._shown(one.name_off)
+
+    def _bad(self, one: Type, message: bytes, errno: str = "EINVAL") -> _Stop:
+        return _Stop(self._title(one) + b" ", *self._details(one), b" ", message, b"", errno=errno)
+
+    def _details(self, one: Type) -> Iterator[bytes]:
+        """How a type is described in front of a message."""
+        words = self.btf.words
+        if one.kind == "INT":
+            (data,) = words(one.at, 1)
+            encoding = _ENCODINGS.get(data >> 24 & 15, "UNKN").encode()
+            yield b"size=%d bits_offset=%d nr_bits=%d encoding=%s" % (one.size, data >> 16 & 255, data & 255, encoding)
+        elif one.kind == "ARRAY":
+            yield b"type_id=%d index_type_id=%d nr_elems=%d" % words(one.at, 3)
+        elif one.kind in ("STRUCT", "UNION", "ENUM", "ENUM64", "DATASEC"):
+            yield b"size=%d vlen=%d" % (one.size, one.vlen)
+        elif one.kind == "FWD":
+            yield b"union" if one.kind_flag else b"struct"
+        elif one.kind == "FUNC_PROTO":
+            yield from self._signature(one)
+        elif one.kind == "VAR":
+            yield b"type_id=%d linkage=%d" % (one.size, *words(one.at, 1))
+        elif one.kind == "FLOAT":
+            yield b"size=%d" % one.size
+        elif one.kind == "DECL_TAG":
+            (index,) = words(one.at, 1)
+            yield b"type=%d component_idx=%d" % (one.size, _signed(index))
+        else:
+            yield b"type_id=%d" % one.size
+
+    def _signature(self, one: Type) -> Iterator[bytes]:
+        values = self.btf.words(one.at, 2 * one.vlen)
+        arguments = list(zip(values[::2], values[1::2]))
+        yield b"return=%d args=(" % one.size
+        if not arguments:
+            yield b"void"
+        elif arguments == [(arguments[0][0], 0)]:
+            yield b"vararg"
+        else:
+            for place, (name, type_id) in enumerate(arguments):
+                comma = b", " if place else b""
+                last = place == len(arguments) - 1
+                yield comma + (b"vararg" if last and not type_id else b"%d %s" % (type_id, self._shown(name)))
+        yield b")"
+
+    # by kind: what is wrong with it, at most one message of which is used
+
+    def _int(self, one: Type) -> Iterator[bytes]:
+        (data,) = self.btf.words(one.at, 1)
+        if one.vlen:
+            yield b"vlen != 0"
+        if one.kind_flag:
+            yield b"Invalid btf_info kind_flag"
+        if data >> 28:
+            raise _Stop(self._title(one), b" ", b"Invalid int_data:%x" % data, b"")
+        bits = (data & 255) + (data >> 16 & 255)
+        if bits > 128:
+            yield b"nr_bits exceeds 128"
+        if (bits + 7) // 8 > one.size:
+            yield b"nr_bits exceeds type_size"
+        if data >> 24 & 15 not in _ENCODINGS:
+            raise self._bad(one, b"Unsupported encoding", "ENOTSUPP")
+
+    def _reference(self, one: Type) -> Iterator[bytes]:
+        if one.vlen:
+            yield b"vlen != 0"
+        if one.kind_flag and not (one.kind == "TYPE_TAG" and self.version.since(6, 15)):
+            yield b"Invalid btf_info kind_flag"
+        if one.size > _MAX_ID:
+            yield b"Invalid type_id"
+        if one.kind == "TYPEDEF":
+            fits = bool(one.name_off) and self._is_identifier(one.name_off)
+        elif one.kind == "TYPE_TAG":
+            fits = bool(self._string(one.name_off))
+        else:
+            fits = not one.name_off
+        if not fits:
+            yield b"Invalid name"
+
+    _ptr = _typedef = _volatile = _const = _restrict = _type_tag = _reference
+
+    def _fwd(self, one: Type) -> Iterator[bytes]:
+        if one.vlen:
+            yield b"vlen != 0"
+        if one.size:
+            yield b"type != 0"
+        yield from self._named(one)
+
+    def _named(self, one: Type) -> Iterator[bytes]:
+        if not one.name_off or not self._is_identifier(one.name_off):
+            yield b"Invalid name"
+
+    def _perhaps_named(self, one: Type) -> Iterator[bytes]:
+        if one.name_off and not self._is_identifier(one.name_off):
+            yield b"Invalid name"
+
+    def _array(self, one: Type) -> Iterator[bytes]:
+        element, index, _ = self.btf.words(one.at, 3)
+        if one.name_off:
+            yield b"Invalid name"
+        if one.vlen:
+            yield b"vlen != 0"
+        if one.kind_flag:
+            yield b"Invalid btf_info kind_flag"
+        if one.size:
+            yield b"size != 0"
+        if not 0 < element <= _MAX_ID:
+            yield b"Invalid elem"
+        if not 0 < index <= _MAX_ID:
+            yield b"Invalid index"
+
+    _struct = _union = _perhaps_named
+
+    def _enum(self, one: Type) -> Iterator[bytes]:
+        if one.kind_flag and not self.version.since(6, 0):
+            yield b"Invalid btf_info kind_flag"
+        if one.size not in (1, 2, 4, 8):
+            yield b"Unexpected size"
+        yield from self._perhaps_named(one)
+
+    _enum64 = _enum
+
+    def _func_proto(self, one: Type) -> Iterator[bytes]:
+        if one.name_off:
+            yield b"Invalid name"
+        if one.kind_flag:
+            yield b"Invalid btf_info kind_flag"
+
+    def _func(self, one: Type) -> Iterator[bytes]:
+        yield from self._named(one)
+        if one.vlen > 1:
+            yield b"Invalid func linkage"
+        if one.kind_flag:
+            yield b"Invalid btf_info kind_flag"
+
+    def _var(self, one: Type) -> Iterator[bytes]:
+        if one.vlen:
+            yield b"vlen != 0"
+        if one.kind_flag:
+            yield b"Invalid btf_info kind_flag"
+        yield from self._named(one)
+        if not 0 < one.size <= _MAX_ID:
+            yield b"Invalid type_id"
+        if self.btf.words(one.at, 1)[0] > 1:
+            yield b"Linkage not supported"
+
+    def _datasec(self, one: Type) -> Iterator[bytes]:
+        if not one.size:
+            yield b"size == 0"
+        if one.kind_flag:
+            yield b"Invalid btf_info kind_flag"
+        form = _PRINTABLE if self.version.since(6, 11) else _IDENTIFIER
+        if not one.name_off or not self._matches(form, one.name_off):
+            yield b"Invalid name"
+        sizes = self.btf.words(one.at, 3 * one.vlen)[2::3]
+        self._elements(one)
+        if one.size < sum(sizes):
+            yield b"Invalid btf_info size"
+
+    def _float(self, one: Type) -> Iterator[bytes]:
+        if one.vlen:
+            yield b"vlen != 0"
+        if one.kind_flag:
+            yield b"Invalid btf_info kind_flag"
+        if one.size not in (2, 4, 8, 12, 16):
+            yield b"Invalid type_size"
+
+    def _decl_tag(self, one: Type) -> Iterator[bytes]:
+        if not self._string(one.name_off):
+            yield b"Invalid value"
+        if one.vlen:
+            yield b"vlen != 0"
+        if one.kind_flag and not self.version.since(6, 15):
+            yield b"Invalid btf_info kind_flag"
+        if _signed(self.btf.words(one.at, 1)[0]) < -1:
+            yield b"Invalid component_idx"
+
+    # what a type consists of
+
+    def _elements(self, one: Type) -> None:
+        if one.kind in ("STRUCT", "UNION"):
+            self._members(one)
+        elif one.kind in ("ENUM", "ENUM64"):
+            self._enumerators(one)
+        elif one.kind == "DATASEC":
+            self._variables(one)
+
+    def _members(self, one: Type) -> None:
+        values = self.btf.words(one.at, 3 * one.vlen)
+        last = 0
+        for name, type_id, word in zip(values[::3], values[1::3], values[2::3]):
+            offset = word & 0xFFFFFF if one.kind_flag else word
+            message = None
+            if not self._name_fits(name):
+                message = b"Invalid member name_offset:%d" % name
+            elif name and not self._is_identifier(name):
+                message = b"Invalid name"
+            elif not 0 < type_id <= _MAX_ID:
+                message = b"Invalid type_id"
+            elif (one.kind == "UNION" and offset) or last > offset:
+                message = b"Invalid member bits_offset"
+            elif (offset + 7) // 8 > one.size:
+                message = b"Member bits_offset exceeds its struct size"
+            if message:
+                place = b"bits_offset=%d" % offset
+                if one.kind_flag:
+                    place = b"bitfield_size=%d bits_offset=%d" % (word >> 24, offset)
+                raise _Stop(b"\t%s type_id=%d %s" % (self._shown(name), type_id, place), b" ", message, b"")
+            last = offset
+
+    def _enumerators(self, one: Type) -> None:
+        count = EXTRA[one.kind][1] // 4
+        for name in self.btf.words(one.at, count * one.vlen)[::count]:
+            if not self._name_fits(name):
+                raise _Stop(b"\tInvalid name_offset:%d" % name)
+            if not name or not self._is_identifier(name):
+                raise self._bad(one, b"Invalid name")
+
+    def _variables(self, one: Type) -> None:
+        values = self.btf.words(one.at, 3 * one.vlen)
+        last = 0
+        for type_id, offset, size in zip(values[::3], values[1::3], values[2::3]):
+            message = None
+            if not 0 < type_id <= _MAX_ID:
+                message = b"Invalid type_id"
+            elif not last <= offset < one.size:
+                message = b"Invalid offset"
+            elif not 0 < size <= one.size:
+                message = b"Invalid size"
+            elif offset + size > one.size:
+                message = b"Invalid offset+size"
+            if message:
+                raise _Stop(b"\t type_id=%d offset=%d size=%d" % (type_id, offset, size), b" ", message, b"")
+            last = offset + size
+
+    # chains
+
+    def _modifiers(self, types: list[Type]) -> None:
+        """No chain of modifiers may be endless, or end in a type that is not there (refused without a line)."""
+        if not self.version.since(5, 17):
+            return
+        tags_first = not self.version.since(7, 0)
+        good = self.first_id - 1
+        for number, one in enumerate(types, self.first_id):
+            if one.kind not in _MODIFIERS:
+                continue
+            in_tags, limit, current, step = one.kind == "TYPE_TAG", 32, number, one
+            while step.kind in _MODIFIERS:
+                if not limit:
+                    raise _Stop(b"Max chain length or cycle detected", errno="ELOOP")
+                limit -= 1
+                if step.kind != "TYPE_TAG":
+                    in_tags = False
+                elif tags_first and not in_tags:
+                    raise _Stop(b"Type tags don't precede modifiers")
+                if current <= good:
+                    break
+                current = step.size
+                if not current:
+                    break
+                place = current - self.first_id
+                if place >= len(types):
+                    raise _Stop()
+                step = types[place] if place >= 0 else self.base.types[current - 1]
+            good = number
+
+
+def _signed(word: int) -> int:
+    return word - (1 << 32) if word >> 31 else word

@@ -1,0 +1,21 @@
+"""`blacklist`: a module that the kernel's command line forbids.
+
+`blacklisted()` of kernel/module/main.c (kernel/module.c until 5.18), since 4.7; it writes a line since 5.11. What
+modprobe.d forbids is another matter: it only stops loading by an alias.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..facts import Answer, Finding, Load, line
+
+RULE = "blacklist"
+
+
+def blacklist(load: Load) -> Iterator[Answer]:
+    """`module_blacklist=`: the name as it is written, `-` and `_` differ. The last list on the command line counts."""
+    lists = load.target.boot_options("module_blacklist")
+    if lists and load.label in lists[-1].split(",") and load.version.since(4, 7):
+        written = (line(f"Module {load.label} is blacklisted"),) if load.version.since(5, 11) else ()
+        yield Finding(RULE, "error", "the kernel's command line forbids it (module_blacklist=)", "EPERM", written)

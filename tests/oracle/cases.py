@@ -1,0 +1,176 @@
+"""What is tried on a kernel: the loads of each kind of case, and what they are judged by.
+
+A case is a kind and the kernels it is about: `own:6.1`, the own modules of a kernel, each alone; `foreign:6.1:5.10`,
+those of another kernel on it; `samples:6.1`, all of sample_modules/; `dependencies:6.1`, modules loaded and kept in the
+order in which they need each other; `mutants:6.1`, or with another seed than 1 `mutants:6.1:20261121`; and with boot
+options or load flags, on own, stripped and out-of-tree modules: `enforced`, `lockdown`, `blacklist`, `forced`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from modcheck import Target, predict, read_module, read_target
+from modcheck.module.signature import read_signature
+
+from .boot import modules_below
+from .initramfs import uncompressed
+from .kernels import Kernel, fetch
+from .loads import IGNORE_MODVERSIONS, IGNORE_VERMAGIC, Load
+from .mutants import mutants
+
+SAMPLES = Path(__file__).parent.parent.parent / "sample_modules"
+
+#: the command line of the kinds that have one
+CMDLINES = {
+    "enforced": "module.sig_enforce=1",
+    "lockdown": "lockdown=integrity",
+    "blacklist": "module_blacklist=crc8,nls_cp437,snd-seq,libcrc32c,chrdevbase",
+}
+
+#: what `make oracle` runs
+CASES = (
+    "own:5.10", "own:6.1", "own:6.12", "own:newest", "own:arm64-6.1", "own:arm64-newest", "own:armhf-6.1",
+    "own:armhf-newest", "own:riscv64-6.12", "own:s390x-6.1", "own:s390x-newest", "own:ppc64el-6.1",
+    "own:ppc64el-newest", "own:mips64el-6.1",
+    "foreign:6.1:6.1~1", "foreign:6.1:6.1-cloud", "foreign:6.1:6.1-rt", "foreign:6.1:5.10", "foreign:6.1:6.12",
+    "foreign:6.12:6.1", "foreign:6.12:6.12~1", "foreign:newest:6.12", "foreign:5.10:6.1",
+    "foreign:arm64-newest:arm64-6.1",
+    "samples:5.10", "samples:6.1", "samples:6.12", "samples:newest", "samples:arm64-6.1", "samples:arm64-newest",
+    "samples:armhf-6.1", "samples:rk3588", "samples:rk3588-modversions", "samples:sunxi",
+    "dependencies:6.1", "dependencies:newest",
+    "enforced:5.10", "enforced:6.1", "enforced:newest", "lockdown:6.1", "lockdown:newest", "blacklist:5.10",
+    "blacklist:6.1", "blacklist:newest", "forced:6.1", "forced:newest",
+    "mutants:6.1", "mutants:newest",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One kernel, the loads to try on it, its command line, and what modcheck is told of it."""
+
+    kernel: Kernel
+    loads: tuple[Load, ...]
+    cmdline: str
+    target: Target
+
+
+class Cases:
+    """The kernels at hand, and how a case's name becomes a `Case`.
+
+    :param limit: most loads of a case; more are thinned out evenly
+    """
+
+    def __init__(self, work: Path, limit: int) -> None:
+        self.work, self.limit = work, limit
+
+    def make(self, name: str, again: bool = False) -> Case:
+        """The case of that name; with `again` without its loads.
+
+        :raises OracleError: a kernel cannot be had
+        :raises KeyError: a kind or a kernel that is none
+        """
+        kind, *names = name.split(":")
+        kernel = self.kernel(names[0])
+        makers: dict[str, Callable[[], Sequence[Load]]] = {
+            "own": lambda: self._some(modules_below(kernel.modules)),
+            "foreign": lambda: self._some(modules_below(self.kernel(names[1]).modules)),
+            "samples": lambda: [Load(path) for path in modules_below(SAMPLES)],
+            "dependencies": lambda: self._in_order(kernel),
+            "mutants": lambda: self._mutants(kernel, int(*names[1:] or (1,))),
+            "enforced": lambda: self._mixed(kernel),
+            "lockdown": lambda: [replace(load, pause=600) for load in self._mixed(kernel)],
+            "blacklist": lambda: self._some(self._blacklisted(kernel)),
+            "forced": lambda: list(_with_flags(self._mixed(kernel))),
+        }
+        cmdline = CMDLINES.get(kind, "")
+        return Case(kernel, () if again else tuple(makers[kind]()), cmdline, target_of(kernel, cmdline))
+
+    def results(self, name: str) -> Path:
+        """Where the results of the case of that name are kept."""
+        return self.work / "results" / f"{name.replace(':', '_')}.json"
+
+    def kernel(self, name: str) -> Kernel:
+        """The kernel of a role; `6.1~1` is the ABI before the newest."""
+        role, _, skip = name.partition("~")
+        return fetch(self.work, role, int(skip or 0))
+
+    def _some(self, paths: Sequence[Path]) -> list[Load]:
+        step = max(1, -(-len(paths) // self.limit))
+        return [Load(path) for path in paths[::step]]
+
+    def _mixed(self, kernel: Kernel) -> list[Load]:
+        """Some of the kernel's modules, as they are and without their signatures; another's; the samples."""
+        own = [path for path in modules_below(kernel.modules) if path.stat().st_size < 60_000]
+        own = own[:: max(1, len(own) // 50)]
+        folder = self.work / "unsigned" / kernel.release
+        folder.mkdir(parents=True, exist_ok=True)
+        stripped = []
+        for path in own:
+            data = uncompressed(path)
+            signature = read_signature(data)
+            plain = folder / f"{read_module(path).name}.ko"
+            plain.write_bytes(data[: len(data) - signature.trailer_length] if signature else data)
+            stripped.append(plain)
+        return [Load(path) for path in (*own, *stripped, *modules_below(SAMPLES))]
+
+    def _blacklisted(self, kernel: Kernel) -> list[Path]:
+        """The modules on the list of `CMDLINES`, and their neighbours."""
+        names = set(CMDLINES["blacklist"].partition("=")[2].replace("-", "_").split(","))
+        paths = [*modules_below(kernel.modules), *modules_below(SAMPLES)]
+        on_list = {place for place, path in enumerate(paths) if read_module(path).name in names}
+        return [path for place, path in enumerate(paths) if on_list & {place - 1, place, place + 1}]
+
+    def _in_order(self, kernel: Kernel) -> list[Load]:
+        """Modules that need others, after those that they need; all are kept loaded."""
+        modules = {module.name: module for path in modules_below(kernel.modules) if (module := read_module(path)).name}
+        order: dict[str, None] = {}
+
+        def add(name: str) -> None:
+            for needed in (modules[name].info("depends") or "").replace("-", "_").split(","):
+                if needed in modules and needed not in order:
+                    add(needed)
+            order[name] = None
+
+        # file systems, network protocols and algorithms: they come alive without hardware
+        for name, module in sorted(modules.items()):
+            part = Path(module.path).relative_to(kernel.modules).parts[1]
+            if module.info("depends") and part in ("crypto", "fs", "lib", "net") and len(order) < self.limit:
+                add(name)
+        return [Load(Path(modules[name].path), keep=True) for name in order]
+
+    def _mutants(self, kernel: Kernel, seed: int) -> list[Load]:
+        """Mutants of small modules that load on their own."""
+        target = target_of(kernel)
+        sources = []
+        for path in modules_below(kernel.modules):
+            module = read_module(path)
+            if path.stat().st_size < 40_000 and predict(module, target, loader="insmod").verdict == "loads":
+                sources.append((module.name, uncompressed(path)))
+        folder = self.work / "mutants" / f"{kernel.release}-{seed}"
+        folder.mkdir(parents=True, exist_ok=True)
+        loads = []
+        for mutant in mutants(sources[:: max(1, len(sources) // 40)], seed, self.limit):
+            path = folder / f"{mutant.name}.ko"
+            path.write_bytes(mutant.data)
+            loads.append(Load(path))
+        return loads
+
+
+_FLAGS = (IGNORE_MODVERSIONS, IGNORE_VERMAGIC, IGNORE_MODVERSIONS | IGNORE_VERMAGIC)
+
+
+_FLAGS = (IGNORE_MODVERSIONS, IGNORE_VERMAGIC, IGNORE_MODVERSIONS | IGNORE_VERMAGIC)
+
+
+def _with_flags(loads: Sequence[Load]) -> Iterator[Load]:
+    for place, load in enumerate(loads):
+        yield replace(load, flags=_FLAGS[place % len(_FLAGS)])
+
+
+def target_of(kernel: Kernel, cmdline: str = "") -> Target:
+    """What modcheck is told of a kernel: its headers and its modules directory, or the small one's tree."""
+    own = {} if kernel.modules.is_relative_to(SAMPLES) else {"modules_dir": kernel.modules}
+    return read_target(kernel.headers, cmdline=cmdline, **own)
