@@ -100,6 +100,21 @@ def _decoder(kind: str) -> Any:
     return ZstdDecompressor()
 
 
+def first_stream(data: bytes) -> bytes | None:
+    """What the compressed stream at the beginning of `data` holds, whatever follows it; None where there is none.
+
+    A broken stream gives what could be read of it, one longer than `LIMIT` its first `LIMIT` bytes.
+    """
+    kind = compression(data)
+    if kind is None:
+        return None
+    decoder = _decoder(kind)
+    try:
+        return bytes(decoder.decompress(data, LIMIT))
+    except Exception:  # each codec has errors of its own
+        return None
+
+
 def _decode(kind: str, data: bytes) -> bytes:
     """All of `data`'s streams, one after the other, up to one byte over `LIMIT`."""
     plain = b""

@@ -27,6 +27,11 @@ class Version(NamedTuple):
             return (self.major, self.minor) > (major, minor)
         return self.patch is None or self.patch >= patch
 
+    @property
+    def late_5_10(self) -> bool:
+        """Whether it is a 5.10.y that took over the module loader of 5.13: order, ELF checks, messages (5.10.37)."""
+        return (self.major, self.minor) == (5, 10) and self.since(5, 10, 37)
+
     def __str__(self) -> str:
         return ".".join(str(number) for number in self if number is not None)
 

@@ -395,4 +395,6 @@ def test_debian_s_own_module_is_assumed_signed_and_a_foreign_one_is_not() -> Non
     assert "signature" not in unchecked(prediction)
     assert any("signed by its key" in text for text in prediction.assumed)
     foreign = predict(own, replace(target, vermagic="6.1.0-99-amd64 SMP preempt mod_unload modversions "))
-    assert "signature" in unchecked(foreign)
+    assert "signed; if the kernel does not know the key" in str(foreign.findings)
+    insisting = replace(target, vermagic=foreign.module.vermagic + "x", cmdline="module.sig_enforce=1")
+    assert "signature" in unchecked(predict(own, insisting))

@@ -18,8 +18,9 @@ from typing import Any
 
 from modcheck import Module, Target
 from modcheck.btf import Btf, Type
-from modcheck.module.facts import Elf, Export, Header, Relocations, Section, Signature, Symbol
+from modcheck.module.facts import Elf, Export, Header, Relocations, Section, Signature, Signer, Symbol
 from modcheck.target.builtin import Builtin
+from modcheck.target.certificates import Certificate
 from modcheck.target.facts import Symbols
 from modcheck.target.kconfig import Config
 from modcheck.target.symvers import Symvers
@@ -66,6 +67,7 @@ def save(path: Path, truth: Truth) -> None:
             "this_module_size": target.this_module_size,
             "cmdline": target.cmdline,
         },
+        "certificates": [(one.issuer.hex(), one.serial, one.key_id.hex()) for one in target.certificates],
         "builtin": [sorted(names) for names in target.builtin] if target.builtin else None,
         "btf": _pack_kernel_btf(target.btf, truth.loads) if target.btf else None,
         "config": {"version": target.config.version_text, "options": dict(sorted(target.config._found.items()))},
@@ -95,6 +97,10 @@ def load(path: Path) -> Truth:
         version=Version(*version),
         config=Config(f"# Linux/x {document['config']['version']} Kernel Configuration\n{options}", str(path)),
         symbols=Symbols([Symvers("".join(document["symvers"]).encode(), str(path))]),
+        certificates=tuple(
+            Certificate(bytes.fromhex(issuer), serial, bytes.fromhex(key_id), None)
+            for issuer, serial, key_id in document["certificates"]
+        ),
         builtin=Builtin(*map(frozenset, document["builtin"])) if document["builtin"] else None,
         btf=KernelBtf(document["btf"]) if document["btf"] else None,
     )
@@ -173,6 +179,8 @@ def pack(module: Module, *, with_btf: bool = False) -> dict[str, Any]:
     packed["elf"] = [*module.elf[:1], module.elf.raw_header.hex(), *module.elf[2:]]
     packed["export_sections"] = sorted(module.export_sections)
     packed["path"] = Path(module.path).name
+    if module.signature is not None:
+        packed["signature"] = module.signature._replace(signers=_pack_signers(module.signature.signers))
     for name in ("btf", "btf_base"):
         raw = getattr(module, name) if with_btf else None
         packed[name] = None if raw is None else base64.b64encode(raw).decode()
@@ -218,4 +226,27 @@ def _pairs(rows: Sequence[Sequence[Any]] | None) -> Any:
 
 
 def _signature(row: Sequence[Any] | None) -> Signature | None:
-    return None if row is None else Signature(tuple(row[0]) if row[0] else None, *row[1:])  # type: ignore[arg-type]
+    if row is None:
+        return None
+    fields, *lengths, signers = row
+    return Signature(tuple(fields) if fields else None, *lengths, _signers(signers))  # type: ignore[arg-type]
+
+
+def _pack_signers(signers: tuple[Signer, ...] | None) -> Any:
+    """Without signature and digest, which nothing verifies here: no certificate with a key is kept."""
+    if signers is None:
+        return None
+    return [
+        signer._replace(issuer=signer.issuer.hex(), key_id=signer.key_id.hex(), value="", digest="")  # type: ignore[arg-type]
+        for signer in signers
+    ]
+
+
+def _signers(rows: Sequence[Sequence[Any]] | None) -> tuple[Signer, ...] | None:
+    if rows is None:
+        return None
+    signers = (Signer(*row) for row in rows)
+    return tuple(
+        one._replace(issuer=bytes.fromhex(one.issuer), key_id=bytes.fromhex(one.key_id), value=b"", digest=b"")  # type: ignore[arg-type]
+        for one in signers
+    )

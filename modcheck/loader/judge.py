@@ -14,6 +14,7 @@ from . import needs as facts_needed
 from .errnos import message
 from .facts import Finding, Load, Prediction, Unknown, Verdict
 from .stages.license import is_proprietary
+from .stages.signature import trusted_key
 from .stages.symbols import needed_modules
 from .walk import NEWEST, stages
 
@@ -204,8 +205,14 @@ class Judge:
         assumed += [] if self.target.lockdown else ["no lockdown"]
         assumed += ["kernel.modules_disabled=0", "no module parameters"]
         assumed += [] if self.target.builtin else ["no built-in module of the same name"]
-        if load.own_build and load.module.signature is not None and load.target.option("MODULE_SIG") == "y":
-            assumed.append("in-tree modules of the kernel's vermagic are signed by its key, and unchanged since")
+        if load.module.signature is not None and load.target.option("MODULE_SIG") == "y":
+            certificate = trusted_key(load)
+            if certificate is None and load.target.all_certificates:
+                assumed.append("no keys for modules but those in the image")
+            elif certificate is None and load.own_build:
+                assumed.append("in-tree modules of the kernel's vermagic are signed by its key, and unchanged since")
+            elif certificate is not None and certificate.key is None:
+                assumed.append("signed modules are unchanged since they were signed")
         checks_btf = load.target.option("DEBUG_INFO_BTF_MODULES") == "y" and load.target.btf is None
         if load.own_build and load.module.btf is not None and checks_btf:
             assumed.append("in-tree modules of the kernel's vermagic have the BTF of its build")

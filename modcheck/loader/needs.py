@@ -13,5 +13,6 @@ VENDOR = (
     "whose kernel it is: kernel.org's takes a missing entry, Debian's refuses it (--vendor upstream, --vendor debian)"
 )
 FORCE_LOAD = "whether CONFIG_MODULE_FORCE_LOAD is on (--config FILE)"
-CERTIFICATES = "whether the kernel trusts the key that signed it, and the file is unchanged since: not verified yet"
+CERTIFICATES = "whether the kernel trusts the key that signed it (--trusted-cert FILE; --modules-dir DIR)"
+VERIFY = "whether the file is unchanged since it was signed: pip install 'modcheck[verify]'"
 BTF = "whether its BTF fits the kernel's own: a build directory with the kernel's vmlinux shows it (--target DIR)"

@@ -67,13 +67,10 @@ EPOCHS: tuple[tuple[tuple[int, int, int], tuple[Stage, ...]], ...] = (
     )),
 )  # fmt: skip
 
-#: 5.10.y took over the order of 5.13
-_BACKPORTED = (5, 10, 37)
-
 
 def stages(version: Version) -> tuple[Stage, ...]:
     """The stages of that version's load path in their order; modprobe's dependencies come before them."""
-    if version[:2] == _BACKPORTED[:2] and version.since(*_BACKPORTED):
+    if version.late_5_10:
         version = Version(5, 13, 0)
     for since, found in EPOCHS:
         if version.since(*since):

@@ -87,6 +87,29 @@ class Relocations(NamedTuple):
     """x86-64: type and record of the first whose place lies beyond the end of its section"""
 
 
+class Signer(NamedTuple):
+    """One signer of a PKCS#7 message: whose key, and what is signed with it."""
+
+    name: str
+    """in words: the issuer of its certificate, or the key's identifier"""
+    issuer: bytes
+    """DER of the name that issued its certificate; empty where `key_id` tells the key"""
+    serial: int
+    """the certificate's serial number"""
+    key_id: bytes
+    """the certificate's subject key identifier; empty where issuer and serial tell it"""
+    hash: str
+    """of the digest: `sha256`, or an OID"""
+    algorithm: str
+    """of the signature, in asn1crypto's words: `rsassa_pkcs1v15`, `sha256_rsa`, `sha384_ecdsa`, or an OID"""
+    plain: bool
+    """signed data and nothing else, no attributes: kernels take no other form"""
+    value: bytes
+    """the signature itself"""
+    digest: bytes
+    """of the module's signed part; empty where this Python does not know the hash"""
+
+
 class Signature(NamedTuple):
     """The trailer of a signed module (`include/uapi/linux/module_signature.h`): fields, then lengths in bytes.
 
@@ -99,6 +122,8 @@ class Signature(NamedTuple):
     padding_is_zero: bool
     sig_len: int
     trailer_length: int
+    signers: tuple[Signer, ...] | None
+    """who signed; None where it is no PKCS#7 message, or a broken one"""
 
 
 class Elf(NamedTuple):

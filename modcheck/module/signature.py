@@ -1,14 +1,18 @@
 """The signature trailer that `scripts/sign-file` appends to a module; `include/uapi/linux/module_signature.h`, 7.3.
 
-From the end of the file backwards: a marker of 28 bytes, a structure of 12, the signature, then the signed image.
+From the end of the file backwards: a marker of 28 bytes, a structure of 12, the signature, then the signed image. Since
+4.3 the signature is a PKCS#7 message without the data that it signs, and nearly always without certificates.
 """
 
 from __future__ import annotations
 
-from .facts import Signature
+from typing import Any
+
+from .facts import Signature, Signer
 
 MARKER = b"~Module signature appended~\n"
 _STRUCTURE = 12
+_ID_PKCS7 = 2
 
 
 def read_signature(data: bytes) -> Signature | None:
@@ -17,12 +21,47 @@ def read_signature(data: bytes) -> Signature | None:
         return None
     body = data[: -len(MARKER)]
     if len(body) <= _STRUCTURE:
-        return Signature(None, True, 0, len(MARKER))
+        return Signature(None, True, 0, len(MARKER), None)
     raw = body[-_STRUCTURE:]
     sig_len = int.from_bytes(raw[8:], "big")
+    start = len(body) - _STRUCTURE - sig_len
+    is_pkcs7 = raw[2] == _ID_PKCS7 and start >= 0
     return Signature(
         fields=(raw[0], raw[1], raw[2], raw[3], raw[4]),
         padding_is_zero=not any(raw[5:8]),
         sig_len=sig_len,
         trailer_length=len(MARKER) + _STRUCTURE + sig_len,
+        signers=_signers(body[start:-_STRUCTURE], body[:start]) if is_pkcs7 else None,
+    )
+
+
+def _signers(message: bytes, image: bytes) -> tuple[Signer, ...] | None:
+    """Who signed `image`, as the PKCS#7 `message` says; None where it cannot be parsed."""
+    from asn1crypto.cms import ContentInfo  # takes as long to import as all the rest; most modules are not signed
+
+    try:
+        content = ContentInfo.load(message, strict=True)["content"]
+        is_data = content["encap_content_info"]["content_type"].native == "data"
+        return tuple(_signer(info, is_data, image) for info in content["signer_infos"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _signer(fields: Any, is_data: bool, image: bytes) -> Signer:
+    import hashlib
+
+    identity = fields["sid"].chosen
+    by_name = fields["sid"].name == "issuer_and_serial_number"
+    hash_name = fields["digest_algorithm"]["algorithm"].native
+    known = hash_name in hashlib.algorithms_available
+    return Signer(
+        name=identity["issuer"].human_friendly if by_name else identity.native.hex(":"),
+        issuer=identity["issuer"].dump() if by_name else b"",
+        serial=identity["serial_number"].native if by_name else 0,
+        key_id=b"" if by_name else identity.native,
+        hash=hash_name,
+        algorithm=fields["signature_algorithm"]["algorithm"].native,
+        plain=is_data and not len(fields["signed_attrs"]),
+        value=fields["signature"].native,
+        digest=hashlib.new(hash_name, image).digest() if known else b"",
     )

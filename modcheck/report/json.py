@@ -179,4 +179,19 @@ def _signature(signature: Signature | None) -> dict[str, Any] | None:
         return None
     fields = signature.fields
     kind = {1: "X509", 2: "PKCS#7"}.get(fields[2], str(fields[2])) if fields else None
-    return {"id_type": kind, "sig_len": signature.sig_len, "trailer_length": signature.trailer_length}
+    signers = [
+        {
+            "name": signer.name,
+            "serial": f"{signer.serial:x}" if signer.issuer else None,
+            "key_id": signer.key_id.hex() or None,
+            "hash": signer.hash,
+            "algorithm": signer.algorithm,
+        }
+        for signer in signature.signers or ()
+    ]
+    return {
+        "id_type": kind,
+        "sig_len": signature.sig_len,
+        "trailer_length": signature.trailer_length,
+        "signers": signers if signature.signers is not None else None,
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ..module.facts import Module
+from ..module.facts import Module, Signature
 from ..target.facts import Target
 from .style import Style
 
@@ -28,7 +28,7 @@ def _module(module: Module, style: Style, verbose: bool) -> str:
         ("imports namespaces", ", ".join(sorted(module.import_namespaces)) or "none"),
         ("struct module", f"{module.this_module_size} bytes" if module.this_module_size is not None else "none"),
         ("CRCs", _versions(module)),
-        ("signature", f"{module.signature.sig_len} bytes" if module.signature else "none"),
+        ("signature", _signature(module.signature)),
     ]
     lines += [f"  {name:<18} {value}" for name, value in facts]
     others = [pair for pair in module.modinfo if pair[0] not in ("vermagic", "license", "depends", "import_ns")]
@@ -59,6 +59,13 @@ def _versions(module: Module) -> str:
 
 def _crc(value: int | None) -> str:
     return "-" * 10 if value is None else f"0x{value:08x}"
+
+
+def _signature(signature: Signature | None) -> str:
+    if signature is None:
+        return "none"
+    names = ", ".join(f"{signer.name} ({signer.algorithm}, {signer.hash})" for signer in signature.signers or ())
+    return f"{signature.sig_len} bytes{', by ' if names else ''}{names}"
 
 
 def _list(title: str, rows: Sequence[str], verbose: bool) -> list[str]:

@@ -14,6 +14,7 @@ from ..errors import TargetError
 from ..files import find_modules
 from ..version import Version, parse_version
 from .builtin import read_builtin
+from .certificates import read_certificate
 from .collect import Collector
 from .facts import Symbols, Target
 from .kconfig import Config, read_config
@@ -43,9 +44,11 @@ def read_target(
     kernel_version: str | None = None,
     vermagic: str | None = None,
     config: StrPath | None = None,
+    kernel: StrPath | None = None,
     modules_dir: StrPath | None = None,
     arch: str | None = None,
     vendor: str | None = None,
+    trusted_cert: Sequence[StrPath] = (),
     cmdline: str | None = None,
     lockdown: str | None = None,
 ) -> Target:
@@ -57,22 +60,24 @@ def read_target(
     :param kernel_version: its version, `6.1.192`
     :param vermagic: its whole vermagic, the blank at its end with or without
     :param config: its `.config`, plain or gzip
+    :param kernel: its image: release, type information, certificates
     :param modules_dir: its `/lib/modules/RELEASE`; one module there shows sizeof(struct module) and vermagic
     :param arch: its architecture, by any common name
     :param vendor: whose kernel it is, one of `VENDORS`
+    :param trusted_cert: X.509 certificates in its keyring, DER or PEM
     :param cmdline: its command line, as /proc/cmdline prints it
     :param lockdown: its lockdown mode, one of `LOCKDOWN_MODES`
     :raises UnreadableError: a file that cannot be read
     :raises TargetError: a source that is broken, or that describes no kernel at all
     """
     tables = [read_symvers(path) for path in symvers]
-    if not (sources or tables or release or vermagic or config or modules_dir):
+    if not (sources or tables or release or vermagic or config or kernel or modules_dir):
         raise TargetError("no target", NO_TARGET)
     trees = [find_tree(os.fspath(source), release) for source in sources]
     if not trees:
         around = (os.path.dirname(table.path) or "." for table in tables if table.has_kernel)
         trees = [Tree(path) for path in around if is_tree(path)][:1]
-    described = trees or release or vermagic or config or modules_dir
+    described = trees or release or vermagic or config or kernel or modules_dir
     if not (described or any(table.has_kernel for table in tables)):
         raise TargetError(
             tables[0].path,
@@ -92,12 +97,15 @@ def read_target(
     if vendor is not None and vendor not in VENDORS:
         raise TargetError("--vendor", f"{vendor!r} is none of {', '.join(VENDORS)}")
     work.vendor.give(vendor, "--vendor")
+    work.certificates += [read_certificate(os.fspath(path)) for path in trusted_cert]
     work.cmdline.give(cmdline, "--cmdline")
     if lockdown is not None and lockdown not in LOCKDOWN_MODES:
         raise TargetError("--lockdown", f"{lockdown!r} is none of {', '.join(LOCKDOWN_MODES)}")
     work.lockdown.give(lockdown, "--lockdown")
     if work.config.value:
         work.version.give(work.config.value.version, f"{work.config.origin} (header)")
+    if kernel is not None:
+        work.read_image(os.fspath(kernel))
     work.version_of_release()
     if modules_dir is not None:
         modules = find_modules(modules_dir)
@@ -110,7 +118,9 @@ def read_target(
     if work.reference and work.reference.vermagic and not work.release.value:
         work.release.give(work.reference.vermagic.split(" ")[0], work.reference.path)
     work.version_of_release()
-    return work.finish(tables, built_here=bool(trees) and work.release.origin not in ("--release", "--vermagic"))
+    return work.finish(
+        tables, built_here=bool(trees) and not kernel and work.release.origin not in ("--release", "--vermagic")
+    )
 
 
 def _parse_option(text: str | None) -> Version | None:

@@ -13,6 +13,7 @@ from ..module import Module, read_module
 from ..version import Version, parse_version
 from .btf import read_btf
 from .builtin import Builtin
+from .certificates import Certificate, signed_by
 from .facts import Symbols, Target
 from .kconfig import Config, read_config
 from .symvers import Symvers, read_symvers
@@ -67,6 +68,8 @@ class Collector:
         self.this_module_size: Fact[int] = Fact("this_module_size", notes)
         self.btf: Fact[Btf] = Fact("btf", notes, lambda one, other: True)
         self.builtin: Fact[Builtin] = Fact("builtin", notes, lambda one, other: True)
+        self.certificates: list[Certificate] = []
+        self.all_certificates = False
         self.cmdline: Fact[str] = Fact("cmdline", notes)
         self.lockdown: Fact[str] = Fact("lockdown", notes)
 
@@ -100,6 +103,16 @@ class Collector:
         if (path := tree.vmlinux()) and self.config.value and self.config.value.on("DEBUG_INFO_BTF"):
             self.btf.give(read_btf(path), path)
 
+    def read_image(self, path: str) -> None:
+        """Add what the kernel image at `path` tells."""
+        from .image import Image
+
+        image = Image(path)
+        self.release.give(image.release(), path)
+        self.btf.give(image.btf(), path)
+        self.certificates += image.certificates()
+        self.all_certificates = True
+
     def read_reference(self, paths: Sequence[str]) -> None:
         """Two modules of the kernel's own build, for what they show: vermagic, and the size of struct module.
 
@@ -124,6 +137,7 @@ class Collector:
             self.notes.append(f"{module.path} is of another build, and not used: {module.vermagic!r}, not {known!r}")
             return
         self.this_module_size.give(module.this_module_size, module.path)
+        self.certificates += signed_by(module.signature)
 
     def finish(self, tables: list[Symvers], *, built_here: bool) -> Target:
         """The target that the facts make, with what follows from them: byte order, vermagic, contradictions."""
@@ -171,6 +185,8 @@ class Collector:
             this_module_size=self.this_module_size.value,
             btf=self.btf.value,
             builtin=self.builtin.value,
+            certificates=tuple(self.certificates),
+            all_certificates=self.all_certificates,
             cmdline=self.cmdline.value,
             lockdown=self.lockdown.value,
             built_here=built_here,

@@ -14,6 +14,7 @@ from ..btf import Btf
 from ..module.facts import Export
 from ..version import Version
 from .builtin import Builtin
+from .certificates import Certificate
 from .kconfig import Config
 from .symvers import KERNEL, Symvers
 
@@ -69,6 +70,10 @@ class Target:
     """its type information"""
     builtin: Builtin | None = None
     """what is built into it"""
+    certificates: tuple[Certificate, ...] = ()
+    """keys that it trusts for modules"""
+    all_certificates: bool = False
+    """whether those are all that its image has"""
     cmdline: str | None = None
     """what /proc/cmdline prints there"""
     lockdown: str | None = None

@@ -149,6 +149,7 @@ def _result(
         boot=0,
         tainted_before=start["tainted"],
         loaded_before=tuple(start["loaded"]),
+        traced=kernel["traced"],
         log=tuple(lines[:event]),
         init_log=() if event is None else tuple(lines[event + 1 :]),
     )

@@ -3,7 +3,7 @@
 A case is a kind and the kernels it is about: `own:6.1`, the own modules of a kernel, each alone; `foreign:6.1:5.10`,
 those of another kernel on it; `samples:6.1`, all of sample_modules/; `dependencies:6.1`, modules loaded and kept in the
 order in which they need each other; `mutants:6.1`, or with another seed than 1 `mutants:6.1:20261121`; and with boot
-options or load flags, on own, stripped and out-of-tree modules: `enforced`, `lockdown`, `blacklist`, `forced`.
+options or load flags, on own, unsigned, changed and foreign modules: `enforced`, `lockdown`, `blacklist`, `forced`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modcheck import Target, predict, read_module, read_target
-from modcheck.module.signature import read_signature
 
 from .boot import modules_below
 from .initramfs import uncompressed
 from .kernels import Kernel, fetch
 from .loads import IGNORE_MODVERSIONS, IGNORE_VERMAGIC, Load
 from .mutants import mutants
+from .signing import changed, signed, unsigned
 
 SAMPLES = Path(__file__).parent.parent.parent / "sample_modules"
 
@@ -102,19 +102,18 @@ class Cases:
         return [Load(path) for path in paths[::step]]
 
     def _mixed(self, kernel: Kernel) -> list[Load]:
-        """Some of the kernel's modules, as they are and without their signatures; another's; the samples."""
+        """Some of the kernel's modules: as they are, unsigned, changed, signed by another key; and the samples."""
         own = [path for path in modules_below(kernel.modules) if path.stat().st_size < 60_000]
         own = own[:: max(1, len(own) // 50)]
-        folder = self.work / "unsigned" / kernel.release
-        folder.mkdir(parents=True, exist_ok=True)
-        stripped = []
-        for path in own:
-            data = uncompressed(path)
-            signature = read_signature(data)
-            plain = folder / f"{read_module(path).name}.ko"
-            plain.write_bytes(data[: len(data) - signature.trailer_length] if signature else data)
-            stripped.append(plain)
-        return [Load(path) for path in (*own, *stripped, *modules_below(SAMPLES))]
+        made = []
+        for change, paths in ((unsigned, own), (changed, own[::5]), (signed, own[::5])):
+            folder = self.work / "made" / kernel.release / change.__name__
+            folder.mkdir(parents=True, exist_ok=True)
+            for path in paths:
+                copy = folder / f"{read_module(path).name}.ko"
+                copy.write_bytes(change(uncompressed(path)))
+                made.append(copy)
+        return [Load(path) for path in (*own, *made, *modules_below(SAMPLES))]
 
     def _blacklisted(self, kernel: Kernel) -> list[Path]:
         """The modules on the list of `CMDLINES`, and their neighbours."""
@@ -171,6 +170,7 @@ def _with_flags(loads: Sequence[Load]) -> Iterator[Load]:
 
 
 def target_of(kernel: Kernel, cmdline: str = "") -> Target:
-    """What modcheck is told of a kernel: its headers and its modules directory, or the small one's tree."""
-    own = {} if kernel.modules.is_relative_to(SAMPLES) else {"modules_dir": kernel.modules}
-    return read_target(kernel.headers, cmdline=cmdline, **own)
+    """What modcheck is told of a kernel: its headers, modules directory and image, or the small one's tree."""
+    if kernel.modules.is_relative_to(SAMPLES):
+        return read_target(kernel.headers, cmdline=cmdline, vendor="upstream")
+    return read_target(kernel.headers, cmdline=cmdline, modules_dir=kernel.modules, kernel=kernel.image)

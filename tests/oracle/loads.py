@@ -50,7 +50,7 @@ class Result:
     `unloaded`: False if the module could not be removed afterwards, or the machine died of it.
     `boot`: which boot of the kernel it was; what a kernel prints only once it prints in each.
     `tainted_before`, `loaded_before`: /proc/sys/kernel/tainted, and the names of the loaded modules, newest first.
-    `log`, `init_log`: the lines before and after the call of init; without tracing all of them are in `log`.
+    `log`, `init_log`: the lines before and after the call of init; where not `traced`, all of them are in `log`.
     """
 
     load: Load
@@ -61,6 +61,7 @@ class Result:
     boot: int
     tainted_before: int
     loaded_before: tuple[str, ...]
+    traced: bool
     log: tuple[Line, ...]
     init_log: tuple[Line, ...]
 
@@ -96,6 +97,7 @@ def write_json(path: Path, results: Sequence[Result]) -> None:
             "boot": result.boot,
             "tainted_before": result.tainted_before,
             "loaded_before": result.loaded_before,
+            "traced": result.traced,
             "log": [[line.level, line.text] for line in result.log],
             "init_log": [[line.level, line.text] for line in result.init_log],
         }
@@ -113,7 +115,7 @@ def read_json(path: Path) -> list[Result]:
             log=tuple(Line(*line) for line in row.pop("log")),
             init_log=tuple(Line(*line) for line in row.pop("init_log")),
             loaded_before=tuple(row.pop("loaded_before")),
-            **{"boot": 0, **row},
+            **{"boot": 0, "traced": True, **row},
         )
         for row in rows
     ]

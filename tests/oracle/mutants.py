@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from modcheck.module.elf import Image
 from modcheck.module.facts import SHT_NOBITS, SHT_RELA, Section
-from modcheck.module.signature import read_signature
+
+from .signing import unsigned
 
 KERNEL_EXPORTS = ("_printk", "printk", "kfree", "memcpy", "jiffies", "schedule")
 
@@ -36,7 +37,7 @@ def mutants(sources: Sequence[tuple[str, bytes]], seed: int, count: int) -> Iter
     :param sources: 64-bit little-endian modules
     """
     rng = random.Random(seed)
-    images = [(name, Image(_unsigned(data))) for name, data in sources]
+    images = [(name, Image(unsigned(data))) for name, data in sources]
     made = 0
     for turn in range(count * 10):
         kind, function = list(KINDS.items())[turn % len(KINDS)]
@@ -47,11 +48,6 @@ def mutants(sources: Sequence[tuple[str, bytes]], seed: int, count: int) -> Iter
             yield Mutant(f"{kind}-{made:05}-{name}", kind, data)
         if made == count:
             return
-
-
-def _unsigned(data: bytes) -> bytes:
-    signature = read_signature(data)
-    return data[: len(data) - signature.trailer_length] if signature else data
 
 
 def _put(data: bytes, offset: int, new: bytes) -> bytes:

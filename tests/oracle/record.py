@@ -36,7 +36,7 @@ def record(cases: Cases, name: str) -> int | None:
         result = one.result
         if result.boot != boot:
             boot, spent = result.boot, set()
-        if place % step == 0 and not result.crashed:
+        if place % step == 0 and not result.crashed and result.traced:
             before = sorted(already(result.tainted_before) | spent)
             accepted = bool(result.accepted)
             errno = None if accepted else result.errno

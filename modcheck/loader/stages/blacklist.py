@@ -1,7 +1,8 @@
 """`blacklist`: a module that the kernel's command line forbids.
 
-`blacklisted()` of kernel/module/main.c (kernel/module.c until 5.18), since 4.7; it writes a line since 5.11. What
-modprobe.d forbids is another matter: it only stops loading by an alias.
+`blacklisted()` of kernel/module/main.c (kernel/module.c until 5.18), since 4.7; it writes a line since 5.11, and in
+5.10.y since that took over the loader of 5.13 (seen). What modprobe.d forbids is another matter: it only stops loading
+by an alias.
 """
 
 from __future__ import annotations
@@ -17,5 +18,6 @@ def blacklist(load: Load) -> Iterator[Answer]:
     """`module_blacklist=`: the name as it is written, `-` and `_` differ. The last list on the command line counts."""
     lists = load.target.boot_options("module_blacklist")
     if lists and load.label in lists[-1].split(",") and load.version.since(4, 7):
-        written = (line(f"Module {load.label} is blacklisted"),) if load.version.since(5, 11) else ()
+        told = load.version.since(5, 11) or load.version.late_5_10
+        written = (line(f"Module {load.label} is blacklisted"),) if told else ()
         yield Finding(RULE, "error", "the kernel's command line forbids it (module_blacklist=)", "EPERM", written)

@@ -45,20 +45,15 @@ def front_lines(version: Version, text: str, *, always: bool = False) -> tuple[s
     """
     if version.since(5, 15, 1):
         return (text,)
-    if version.since(5, 13) or one_line_for_all(version):
+    if version.since(5, 13) or version.late_5_10:
         last = "Module has invalid ELF structures"
         return (text, last) if always else (last,)
     return ("Module has invalid ELF header",) if version.since(5, 11) else ()
 
 
-def one_line_for_all(version: Version) -> bool:
-    """Whether it is a 5.10.y with the checks of 5.13."""
-    return version[:2] == (5, 10) and version.since(5, 10, 37)
-
-
 def in_front(version: Version) -> bool:
     """Whether all checks stand before everything else (5.13+, 5.10.37+) and not in several places."""
-    return version.since(5, 13) or one_line_for_all(version)
+    return version.since(5, 13) or version.late_5_10
 
 
 def header(load: Load) -> Iterator[Answer]:

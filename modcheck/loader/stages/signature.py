@@ -1,15 +1,17 @@
 """`signature`: whether the kernel takes an unsigned module, or one that another key signed.
 
-`module_sig_check()` of kernel/module/signing.c and `mod_check_sig()` of kernel/module_signature.c, 3.7 to 7.3. That a
-signature by a known key fits the module is not verified here.
+`module_sig_check()` of kernel/module/signing.c and `mod_check_sig()` of kernel/module_signature.c, 3.7 to 7.3; the
+PKCS#7 message by crypto/asymmetric_keys/.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...target.certificates import Certificate
 from .. import needs
 from ..facts import Answer, Finding, Load, LogLine, Unknown, line
+from ..signed import fits
 
 RULE = "signature"
 _ID_PKCS7 = 2
@@ -51,24 +53,37 @@ def _shape(load: Load) -> tuple[str | None, str | None]:
 def verified(load: Load) -> bool | None:
     """Whether the kernel finds a good signature by a key it trusts; None where that is not known.
 
-    Assumed: in-tree signed modules of the target's own build are signed by its key.
+    Assumed: in-tree signed modules of the target's own build are signed by its key; and where no key is at hand to
+    verify with, that a module is unchanged since it was signed.
     """
-    if load.module.signature is None or load.force_vermagic or load.force_modversion:
+    signature = load.module.signature
+    if signature is None or load.force_vermagic or load.force_modversion or _shape(load)[0] is not None:
         return False
-    if _shape(load)[0] is not None:
-        return False
+    if trusted_key(load) is not None:
+        return True
+    if load.target.certificates:
+        return False if load.target.all_certificates or not load.own_build else None
     return True if load.own_build else None
 
 
+def trusted_key(load: Load) -> Certificate | None:
+    """The certificate that the kernel trusts, of the one who signed the module."""
+    signature = load.module.signature
+    signers = (signature and signature.signers) or ()
+    found = (one for one in load.target.certificates for signer in signers if one.signed(signer))
+    return max(found, key=lambda one: one.key is not None, default=None)
+
+
 def signature(load: Load) -> Iterator[Answer]:
-    """The signature's form, and whether the kernel insists on one."""
+    """The signature's form, whether it fits, and whether the kernel insists on one."""
     if not load.version.since(3, 7):
         return
     configured = load.target.option("MODULE_SIG")
     if configured == "n":
         return
     errno, text = (None, None)
-    if load.module.signature is not None and not (load.force_vermagic or load.force_modversion):
+    examined = load.module.signature is not None and not (load.force_vermagic or load.force_modversion)
+    if examined:
         errno, text = _shape(load)
     if configured is None:
         if not verified(load):
@@ -79,20 +94,53 @@ def signature(load: Load) -> Iterator[Answer]:
     if errno and not negotiable:
         yield Finding(RULE, "error", "the signature's trailer is malformed", errno, lines)
         return
-    known = verified(load)
-    forced = _forced(load)
-    if known is None:
-        yield Unknown(RULE, needs.CERTIFICATES)
-    elif known:
+    if examined and not errno:
+        unfit = list(_unfit(load))
+        if unfit:
+            yield from unfit
+            return
+    known, forced = verified(load), _forced(load)
+    if known:
         return
+    certain = load.target.all_certificates or errno or not examined
+    if not certain and (forced or _locked(load)):
+        yield Unknown(RULE, needs.CERTIFICATES)
     elif not forced:
+        if known is None:
+            yield Finding(RULE, "note", "signed; if the kernel does not know the key, it is tainted and says so")
         yield from _lockdown(load, lines)
     else:
-        reason = "unsigned module" if load.module.signature is None else "module with unsupported crypto"
+        reason = _reason(examined, errno)
         refused = line(_rejected(load, reason), 1)
         version_errno = "EKEYREJECTED" if load.version.since(5, 4) else "ENOKEY"
         written = (*lines, refused) if load.version.since(5, 4) else ()
         yield Finding(RULE, "error", f"{reason}, and the kernel insists on a signature", version_errno, written)
+
+
+def _reason(examined: bool, errno: str | None) -> str:
+    """In the words of the kernel's line."""
+    if not examined:
+        return "unsigned module"
+    return "module with unsupported crypto" if errno else "module with unavailable key"
+
+
+def _unfit(load: Load) -> Iterator[Answer]:
+    """A message that the kernel cannot parse, or takes no part of; a signature that is another module's."""
+    module = load.module
+    assert module.signature is not None
+    if not load.version.since(4, 3):
+        return
+    signers = module.signature.signers
+    if signers is None:
+        yield Finding(RULE, "error", "the signature is no PKCS#7 message", "EBADMSG")
+    elif not all(signer.plain for signer in signers):
+        yield Finding(RULE, "error", "the signature signs other things than the module", "EKEYREJECTED")
+    elif (certificate := trusted_key(load)) and certificate.key is not None:
+        fitting = [fits(signer, certificate.key) for signer in signers if certificate.signed(signer)]
+        if False in fitting:
+            yield Finding(RULE, "error", "the module was changed after it was signed", "EKEYREJECTED")
+        elif None in fitting:
+            yield Unknown(RULE, needs.VERIFY)
 
 
 def _forced(load: Load) -> bool:
@@ -132,7 +180,7 @@ def _lockdown(load: Load, lines: tuple[LogLine, ...]) -> Iterator[Answer]:
 
 def _rejected(load: Load, reason: str) -> str:
     version, name = load.version, load.module.name
-    if version.since(5, 13) or (version[:2] == (5, 10) and version.since(5, 10, 37)):
+    if version.since(5, 13) or version.late_5_10:
         return f"Loading of {reason} is rejected"
     if version.since(5, 11):
         return f"{name}: loading of {reason} is rejected"

@@ -1,0 +1,105 @@
+"""A kernel image: unpacked from whatever container it lies in, and searched for what a target is described by.
+
+Formats: Documentation/arch/x86/boot.rst (`HdrS`), drivers/firmware/efi/libstub/zboot-header.S; everything else that is
+compressed is found by the magic number of its codec.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+
+from ..btf import Btf
+from ..errors import TargetError
+from ..files import first_stream, read_bytes
+from .certificates import Certificate, parse_certificate
+
+#: least size of a kernel once unpacked; what is smaller was no kernel
+_LEAST = 4 << 20
+_LAYERS = 6
+_BANNER = re.compile(rb"Linux version (\d+\.\d+\S*) [ -~]*\n")
+_STREAMS = re.compile(rb"\x1f\x8b\x08|\xfd7zXZ\0|\x28\xb5\x2f\xfd")
+_CERTIFICATE = re.compile(rb"\x30\x82..\x30\x82..\xa0\x03\x02\x01\x02\x02", re.DOTALL)
+_BTF = {
+    "little": re.compile(rb"\x9f\xeb\x01\0[\x18\x20]\0\0\0\0\0\0\0"),
+    "big": re.compile(rb"\xeb\x9f\x01\0\0\0\0[\x18\x20]\0\0\0\0"),
+}
+
+
+class Image:
+    """The plain bytes of one kernel, and what can be found in them."""
+
+    def __init__(self, path: str) -> None:
+        """Read the image at `path`.
+
+        :raises UnreadableError: it cannot be read
+        :raises TargetError: there is no kernel in it
+        """
+        self.path = path
+        self.data = _unpacked(read_bytes(path), path)
+
+    def release(self) -> str:
+        """What `uname -r` prints."""
+        found = _BANNER.search(self.data)
+        assert found
+        return found[1].decode("ascii", "replace")
+
+    def btf(self) -> Btf | None:
+        """The kernel's type information: the largest there; None where it was built without."""
+        found = []
+        for endianness, magic in _BTF.items():
+            for match in magic.finditer(self.data):
+                end = match.start() + _btf_length(self.data, match.start(), endianness)
+                one = Btf(self.data[match.start() : end], "little" if endianness == "little" else "big")
+                if one.type_len and one.str_off == one.type_len and end <= len(self.data):
+                    found.append(one)
+        return max(found, key=lambda one: len(one.data), default=None)
+
+    def certificates(self) -> tuple[Certificate, ...]:
+        """The X.509 certificates in it: those of its keyrings, and others (of regulatory.db)."""
+        return tuple(dict.fromkeys(self._certificates()))
+
+    def _certificates(self) -> Iterator[Certificate]:
+        for match in _CERTIFICATE.finditer(self.data):
+            (length,) = struct.unpack_from(">H", self.data, match.start() + 2)
+            try:
+                yield parse_certificate(self.data[match.start() : match.start() + 4 + length])
+            except (ValueError, KeyError, TypeError):
+                continue
+
+
+def _btf_length(data: bytes, start: int, endianness: str) -> int:
+    order = "<" if endianness == "little" else ">"
+    length, _, type_len, _, str_len = struct.unpack_from(f"{order}5I", data, start + 4)
+    layout = struct.unpack_from(f"{order}I", data, start + 28)[0] if length >= 32 else 0
+    return int(length + type_len + str_len + layout)
+
+
+def _unpacked(data: bytes, path: str) -> bytes:
+    for _ in range(_LAYERS):
+        if _BANNER.search(data):
+            return data
+        inner = next(_payloads(data), None)
+        if inner is None:
+            break
+        data = inner
+    raise TargetError(path, "no Linux kernel in it, or one that is compressed in a way not known here")
+
+
+def _payloads(data: bytes) -> Iterator[bytes]:
+    """What is compressed in `data`, as far as it may be a kernel."""
+    for start in _starts(data):
+        plain = first_stream(data[start:])
+        if plain and len(plain) >= _LEAST:
+            yield plain
+
+
+def _starts(data: bytes) -> Iterator[int]:
+    if data[0x202:0x206] == b"HdrS":
+        (payload,) = struct.unpack_from("<I", data, 0x248)
+        yield ((data[0x1F1] or 4) + 1) * 512 + payload
+    if data[4:8] == b"zimg":
+        yield struct.unpack_from("<I", data, 8)[0]
+    for match in _STREAMS.finditer(data):
+        yield match.start()
