@@ -13,6 +13,7 @@ from conftest import SAMPLES, Run
 
 from modcheck import Module, Prediction, Target, predict, read_module, read_target
 from modcheck.module import Export, Symbol
+from modcheck.target.builtin import Builtin
 from modcheck.target.kconfig import Config
 from modcheck.version import Version
 
@@ -398,3 +399,44 @@ def test_debian_s_own_module_is_assumed_signed_and_a_foreign_one_is_not() -> Non
     assert "signed; if the kernel does not know the key" in str(foreign.findings)
     insisting = replace(target, vermagic=foreign.module.vermagic + "x", cmdline="module.sig_enforce=1")
     assert "signature" in unchecked(predict(own, insisting))
+
+
+def test_the_command_line_forbids_one_module_or_all() -> None:
+    listed = replace(RK3588, cmdline="quiet module_blacklist=other,chrdevbase")
+    prediction = predict(CHRDEVBASE, listed)
+    assert (prediction.errno, prediction.log) == ("EPERM", ("Module chrdevbase is blacklisted",))
+    assert predict(CHRDEVBASE, replace(RK3588, cmdline="module_blacklist=chrdev,chrdev-base")).verdict == "loads"
+    assert predict(CHRDEVBASE, at(listed, 5, 9, 0)).log == ()
+    assert predict(CHRDEVBASE, at(listed, 4, 4, 0)).errno is None
+    assert predict(CHRDEVBASE, replace(RK3588, cmdline="nomodule")).errno == "EPERM"
+
+
+def test_something_built_in_has_the_name() -> None:
+    names = frozenset({"chrdevbase"})
+    parameters = replace(RK3588, builtin=Builtin(names, names, names))
+    prediction = predict(CHRDEVBASE, parameters, loader="insmod")
+    assert (prediction.errno, prediction.log[-1]) == ("EINVAL", "chrdevbase: module is already loaded")
+    without = Builtin(names, names, frozenset())
+    assert predict(CHRDEVBASE, replace(RK3588, builtin=without)).verdict == "loads"
+    assert "builtin-clash" in unchecked(predict(CHRDEVBASE, at(replace(RK3588, builtin=without), 7, 2, 0)))
+    object_file = Builtin(frozenset(), names, names)
+    assert "builtin-clash" in unchecked(predict(CHRDEVBASE, replace(RK3588, builtin=object_file)))
+
+
+def test_two_sections_of_one_name() -> None:
+    """Up to 6.12 a complaint, in 7.3 a refusal; names of sections that are not loaded do not matter."""
+    sections = CHRDEVBASE.elf.sections
+    loaded = [place for place, section in enumerate(sections) if section.sh_flags & 2 and section.sh_size]
+    apart = next(place for place, section in enumerate(sections) if place and not section.sh_flags & 2)
+
+    def named_alike(one: int, other: int) -> Module:
+        twin = sections[one]._replace(name=sections[other].name)
+        elf = CHRDEVBASE.elf._replace(sections=(*sections[:one], twin, *sections[one + 1 :]))
+        return replace(CHRDEVBASE, elf=elf, this_module_size=RK3588.this_module_size)
+
+    kallsyms = with_config(RK3588, KALLSYMS="y", MODULE_UNLOAD="y")
+    doubled = named_alike(loaded[0], loaded[1])
+    assert "sysfs" in rules(predict(doubled, kallsyms), "warning")
+    assert "sysfs" in rules(predict(doubled, at(kallsyms, 7, 3, 0)))
+    assert "sysfs" not in rules(predict(named_alike(apart, loaded[1]), at(kallsyms, 7, 3, 0)))
+    assert "sysfs" not in rules(predict(doubled, with_config(RK3588, KALLSYMS="n")), "warning")

@@ -27,7 +27,7 @@ def predict(
     force_vermagic: bool = False,
     force_modversion: bool = False,
     ignore: Collection[str] = (),
-    already: Collection[str] = (),
+    already: Collection[str] | None = None,
 ) -> Prediction:
     """What the kernel `target` does with `module`.
 
@@ -38,7 +38,8 @@ def predict(
     :param force_vermagic: as `modprobe --force-vermagic`
     :param force_modversion: as `modprobe --force-modversion`
     :param ignore: rules whose findings do not decide
-    :param already: what a kernel prints only once and has printed (`once.already`)
+    :param already: what the kernel prints only once and has printed (`once.already`); None: only what `loaded` made it
+        print
     :returns: the prediction; it does not depend on anything else
     :raises ModcheckError: `loader` is none of `LOADERS`
     """
@@ -66,7 +67,7 @@ def predict_all(
     force_vermagic: bool = False,
     force_modversion: bool = False,
     ignore: Collection[str] = (),
-    already: Collection[str] = (),
+    already: Collection[str] | None = None,
 ) -> Iterator[Prediction]:
     """`predict` for each of `tried`, on one target and in one set; what they share is worked out once."""
     if loader not in LOADERS:

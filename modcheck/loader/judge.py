@@ -41,7 +41,7 @@ class Judge:
         force_vermagic: bool,
         force_modversion: bool,
         ignore: Collection[str],
-        already: Collection[str],
+        already: Collection[str] | None,
     ) -> None:
         self.target, self.loader = target, loader
         self.force_vermagic, self.force_modversion = force_vermagic, force_modversion
@@ -57,10 +57,11 @@ class Judge:
                 self.exports.setdefault(export.name, []).append(export)
         self.replaced = {module.name for module in present}
         self._known: dict[tuple[str, Version], Prediction] = {}
-        self.already = frozenset(already)
-        for one in loaded:
-            if not isinstance(one, str):
-                self.already |= self.judge(one).spent
+        self.already = frozenset(already or ())
+        if already is None:
+            for one in loaded:
+                if not isinstance(one, str):
+                    self.already |= self.judge(one).spent
 
     def judge(self, module: Module) -> Prediction:
         """What the target does with `module`; where its version is not known, only what every version agrees on."""

@@ -19,6 +19,8 @@ class Certificate(NamedTuple):
     """the subject key identifier, empty where it has none"""
     key: bytes | None
     """DER of the public key (SubjectPublicKeyInfo); None where only modules that it signed are at hand"""
+    in_image: bool = False
+    """found in the kernel's image"""
 
     def signed(self, signer: Signer) -> bool:
         """Whether `signer` names this certificate."""

@@ -125,6 +125,11 @@ class Collector:
             raise TargetError(found[0].path, f"beside it lie modules of another kernel: {', '.join(sorted(releases))}")
         self.reference = found[0] if found else self.reference
 
+    def _has_signed(self, certificate: Certificate) -> bool:
+        """Whether a module of the kernel's own build is signed with it."""
+        signature = self.reference.signature if self.reference else None
+        return any(certificate.signed(signer) for signer in (signature and signature.signers) or ())
+
     def _use_reference(self) -> None:
         """Take a reference module's facts, unless it proves to be of another build than what is known already."""
         module = self.reference
@@ -164,6 +169,10 @@ class Collector:
         self._use_reference()
         if self.this_module_size.value is None and self.btf.value and _since_6_4(self.version.value):
             self.this_module_size.give(self.btf.value.struct_size("module"), f"{self.btf.origin} (BTF)")
+        if config and config.on("SYSTEM_REVOCATION_LIST"):
+            # the image holds certificates that are not trusted, too, and nothing tells which
+            self.certificates = [one for one in self.certificates if not one.in_image or self._has_signed(one)]
+            self.all_certificates = False
         symbols = Symbols(tables) if tables else None
         if symbols and config and symbols.complete and config.on("MODVERSIONS") != symbols.has_crcs:
             state = "on" if config.on("MODVERSIONS") else "off"

@@ -37,7 +37,7 @@ class Image:
         :raises TargetError: there is no kernel in it
         """
         self.path = path
-        self.data = _unpacked(read_bytes(path), path)
+        self.data = _unpacked(_without_pe_signature(read_bytes(path)), path)
 
     def release(self) -> str:
         """What `uname -r` prints."""
@@ -64,9 +64,24 @@ class Image:
         for match in _CERTIFICATE.finditer(self.data):
             (length,) = struct.unpack_from(">H", self.data, match.start() + 2)
             try:
-                yield parse_certificate(self.data[match.start() : match.start() + 4 + length])
+                found = parse_certificate(self.data[match.start() : match.start() + 4 + length])
+                yield found._replace(in_image=True)
             except (ValueError, KeyError, TypeError):
                 continue
+
+
+def _without_pe_signature(data: bytes) -> bytes:
+    """An EFI image without the signature at its end, whose certificates are for the firmware, not for modules."""
+    if data[:2] != b"MZ" or len(data) < 0x40:
+        return data
+    (header,) = struct.unpack_from("<I", data, 0x3C)
+    if data[header : header + 4] != b"PE\0\0" or header + 200 > len(data):
+        return data
+    optional = header + 24
+    wide = struct.unpack_from("<H", data, optional)[0] == 0x20B
+    # the fifth data directory, which has an offset in the file
+    offset, size = struct.unpack_from("<II", data, optional + (112 if wide else 96) + 4 * 8)
+    return data[:offset] if 0 < offset <= len(data) and size else data
 
 
 def _btf_length(data: bytes, start: int, endianness: str) -> int:

@@ -20,7 +20,7 @@ def unsigned(data: bytes) -> bytes:
 
 
 def changed(data: bytes) -> bytes:
-    """A byte of the module turned round where no check of ELF looks: in the .comment that compilers leave, or near it."""
+    """A byte of the module turned round in the .comment that compilers leave, where no check of ELF looks."""
     place = data.rindex(b"GCC: (") + 7
     return data[:place] + bytes((data[place] ^ 1,)) + data[place + 1 :]
 
