@@ -34,12 +34,8 @@ class Type(NamedTuple):
     size: int
     at: int
     """offset of what follows the 12 bytes, in the types section"""
-
-    @property
-    def kind(self) -> str:
-        """Its kind's name; empty for a number that no kind has."""
-        number = self.info >> 24 & 0x7F
-        return KINDS[number] if number < len(KINDS) else ""
+    kind: str
+    """one of `KINDS`"""
 
     @property
     def vlen(self) -> int:
@@ -85,7 +81,7 @@ class Btf:
             if not 0 < number < len(KINDS):
                 break
             fixed, each = sizes[number]
-            found.append(Type(name_off, info, size, at + 12))
+            found.append(Type(name_off, info, size, at + 12, KINDS[number]))
             at += 12 + fixed + each * (info & 0xFFFFFF)
         return tuple(found)
 

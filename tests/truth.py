@@ -3,7 +3,8 @@
 One file a case in tests/data/truth/. It holds all that a prediction looks at, and nothing else: of the kernel's
 `.config`, Module.symvers and BTF only what was asked for, of a module its facts and not its code. So it can be replayed
 when the packages are gone. The BTF of a module is kept where the kernel had something to say of it; of the others it is
-left out, since it would be most of the data.
+left out, since it would be most of the data. So it is with signatures: where a changed module was tried, all are kept,
+with the keys that verify them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from modcheck import Module, Target
-from modcheck.btf import Btf, Type
+from modcheck.btf import KINDS, Btf, Type
 from modcheck.module.facts import Elf, Export, Header, Relocations, Section, Signature, Signer, Symbol
 from modcheck.target.builtin import Builtin
 from modcheck.target.certificates import Certificate
@@ -55,6 +56,7 @@ def save(path: Path, truth: Truth) -> None:
     target = truth.target
     assert target.config is not None
     assert target.symbols is not None
+    verifies = any(seen.errno == "EKEYREJECTED" and not seen.log for seen in truth.loads)
     document = {
         "package": truth.package,
         "target": {
@@ -67,14 +69,18 @@ def save(path: Path, truth: Truth) -> None:
             "this_module_size": target.this_module_size,
             "cmdline": target.cmdline,
         },
-        "certificates": [(one.issuer.hex(), one.serial, one.key_id.hex()) for one in target.certificates],
+        "certificates": [
+            (one.issuer.hex(), one.serial, one.key_id.hex(), one.key.hex() if one.key and verifies else None)
+            for one in target.certificates
+        ],
+        "all_certificates": target.all_certificates,
         "builtin": [sorted(names) for names in target.builtin] if target.builtin else None,
         "btf": _pack_kernel_btf(target.btf, truth.loads) if target.btf else None,
         "config": {"version": target.config.version_text, "options": dict(sorted(target.config._found.items()))},
         "symvers": _rows(target.symbols, truth.loads),
         "loads": [
             {
-                "module": pack(seen.module, with_btf=_about_btf(seen)),
+                "module": pack(seen.module, with_btf=_about_btf(seen), with_signature=verifies),
                 **{name: getattr(seen, name) for name in ("flags", "spent", "loaded", "accepted", "errno", "log")},
             }
             for seen in truth.loads
@@ -98,9 +104,10 @@ def load(path: Path) -> Truth:
         config=Config(f"# Linux/x {document['config']['version']} Kernel Configuration\n{options}", str(path)),
         symbols=Symbols([Symvers("".join(document["symvers"]).encode(), str(path))]),
         certificates=tuple(
-            Certificate(bytes.fromhex(issuer), serial, bytes.fromhex(key_id), None)
-            for issuer, serial, key_id in document["certificates"]
+            Certificate(bytes.fromhex(issuer), serial, bytes.fromhex(key_id), bytes.fromhex(key) if key else None)
+            for issuer, serial, key_id, key in document["certificates"]
         ),
+        all_certificates=document["all_certificates"],
         builtin=Builtin(*map(frozenset, document["builtin"])) if document["builtin"] else None,
         btf=KernelBtf(document["btf"]) if document["btf"] else None,
     )
@@ -145,9 +152,9 @@ class KernelBtf(Btf):
             raw = base64.b64decode(name)
             strings[offset : offset + len(raw)] = raw
         self.strings = bytes(strings)
-        types = [Type(0, 1 << 24, 0, 0)] * packed["types"]
+        types = [Type(0, 1 << 24, 0, 0, "INT")] * packed["types"]
         for number, info in packed["infos"]:
-            types[number] = Type(0, info, 0, 0)
+            types[number] = Type(0, info, 0, 0, KINDS[info >> 24 & 0x7F])
         self.types = tuple(types)
 
 
@@ -173,14 +180,14 @@ def _pack_kernel_btf(btf: Btf, loads: Iterable[Seen]) -> dict[str, Any]:
     }
 
 
-def pack(module: Module, *, with_btf: bool = False) -> dict[str, Any]:
+def pack(module: Module, *, with_btf: bool = False, with_signature: bool = False) -> dict[str, Any]:
     """A module's facts as plain JSON values."""
     packed = {field.name: getattr(module, field.name) for field in fields(module)}
     packed["elf"] = [*module.elf[:1], module.elf.raw_header.hex(), *module.elf[2:]]
     packed["export_sections"] = sorted(module.export_sections)
     packed["path"] = Path(module.path).name
     if module.signature is not None:
-        packed["signature"] = module.signature._replace(signers=_pack_signers(module.signature.signers))
+        packed["signature"] = module.signature._replace(signers=_pack_signers(module.signature.signers, with_signature))
     for name in ("btf", "btf_base"):
         raw = getattr(module, name) if with_btf else None
         packed[name] = None if raw is None else base64.b64encode(raw).decode()
@@ -232,21 +239,19 @@ def _signature(row: Sequence[Any] | None) -> Signature | None:
     return Signature(tuple(fields) if fields else None, *lengths, _signers(signers))  # type: ignore[arg-type]
 
 
-def _pack_signers(signers: tuple[Signer, ...] | None) -> Any:
-    """Without signature and digest, which nothing verifies here: no certificate with a key is kept."""
+_RAW = ("issuer", "key_id", "value", "digest")
+
+
+def _pack_signers(signers: tuple[Signer, ...] | None, whole: bool) -> Any:
+    """Bytes as hexadecimal; signature and digest only if they are to be verified."""
     if signers is None:
         return None
-    return [
-        signer._replace(issuer=signer.issuer.hex(), key_id=signer.key_id.hex(), value="", digest="")  # type: ignore[arg-type]
-        for signer in signers
-    ]
+    kept = [signer if whole else signer._replace(value=b"", digest=b"") for signer in signers]
+    return [signer._replace(**{name: getattr(signer, name).hex() for name in _RAW}) for signer in kept]
 
 
 def _signers(rows: Sequence[Sequence[Any]] | None) -> tuple[Signer, ...] | None:
     if rows is None:
         return None
     signers = (Signer(*row) for row in rows)
-    return tuple(
-        one._replace(issuer=bytes.fromhex(one.issuer), key_id=bytes.fromhex(one.key_id), value=b"", digest=b"")  # type: ignore[arg-type]
-        for one in signers
-    )
+    return tuple(one._replace(**{name: bytes.fromhex(getattr(one, name)) for name in _RAW}) for one in signers)

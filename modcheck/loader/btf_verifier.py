@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ..btf import EXTRA, MAGIC, VERSION, Btf, Type
+from ..btf import EXTRA, KINDS, MAGIC, VERSION, Btf, Type
 from ..version import Version
 
 _MAX_ID, _MAX_NAME_OFFSET = 0xFFFFF, 0xFFFFFF
@@ -52,7 +52,16 @@ class _Verifier:
     def __init__(self, btf: Btf, base: Btf, version: Version) -> None:
         self.btf, self.base, self.version = btf, base, version
         self.first_id = len(base.types) + 1
-        self.label = b""
+        self.number = self.first_id
+        self.words = btf.words
+        elements = {
+            "STRUCT": self._members, "UNION": self._members, "ENUM": self._enumerators, "ENUM64": self._enumerators,
+            "DATASEC": self._variables,
+        }  # fmt: skip
+        self.by_kind = [
+            (getattr(self, f"_{kind.lower()}", self._reference), elements.get(kind), *EXTRA.get(kind, (0, 0)))
+            for kind in KINDS
+        ]
         self.new_layout = version.since(7, 1)
         self.newest_kind = next((kind for since, kind in _NEWEST_KIND if version.since(*since)), 15)
         self.name_length = 512 if version.since(6, 1) else 128
@@ -151,38 +160,42 @@ class _Verifier:
     def _type(self, types: list[Type], at: int) -> int:
         """Check the type at offset `at`, add it to `types`, and return the offset of the next."""
         left = len(self.btf.section) - at
-        self.label = label = b"[%d] " % (self.first_id + len(types))
+        self.number = self.first_id + len(types)
         if left < 12:
-            raise _Stop(label + b"meta_left:%d meta_needed:12" % left)
-        name_off, info, size = self.btf.words(at, 3)
-        one = Type(name_off, info, size, at + 12)
-        if not self.new_layout and one.info & 0x60FF0000:
-            raise _Stop(label + b"Invalid btf_info:%x" % one.info)
-        number = one.info >> 24 & 0x7F
+            raise _Stop(self._label() + b"meta_left:%d meta_needed:12" % left)
+        name_off, info, size = self.words(at, 3)
+        if not self.new_layout and info & 0x60FF0000:
+            raise _Stop(self._label() + b"Invalid btf_info:%x" % info)
+        number = info >> 24 & 0x7F
         if not 0 < number <= self.newest_kind:
-            raise _Stop(label + b"Invalid kind:%d" % number)
-        if not self._name_fits(one.name_off):
-            raise _Stop(label + b"Invalid name_offset:%d" % one.name_off)
-        fixed, each = EXTRA.get(one.kind, (0, 0))
-        needed = fixed + each * one.vlen
+            raise _Stop(self._label() + b"Invalid kind:%d" % number)
+        if not self._name_fits(name_off):
+            raise _Stop(self._label() + b"Invalid name_offset:%d" % name_off)
+        check, elements, fixed, each = self.by_kind[number]
+        one = Type(name_off, info, size, at + 12, KINDS[number])
+        needed = fixed + each * (info & 0xFFFFFF)
         left -= 12
         if left < needed:
             raise _Stop(self._title(one), b" ", b"meta_left:%d meta_needed:%d" % (left, needed), b"")
-        for message in getattr(self, f"_{one.kind.lower()}")(one):
+        for message in check(one):
             raise self._bad(one, message)
-        self._elements(one)
+        if elements:
+            elements(one)
         types.append(one)
         return at + 12 + needed
 
+    def _label(self) -> bytes:
+        return b"[%d] " % self.number
+
     def _title(self, one: Type) -> bytes:
-        return self.label + one.kind.encode() + b" " + self._shown(one.name_off)
+        return self._label() + one.kind.encode() + b" " + self._shown(one.name_off)
 
     def _bad(self, one: Type, message: bytes, errno: str = "EINVAL") -> _Stop:
         return _Stop(self._title(one) + b" ", *self._details(one), b" ", message, b"", errno=errno)
 
     def _details(self, one: Type) -> Iterator[bytes]:
         """How a type is described in front of a message."""
-        words = self.btf.words
+        words = self.words
         if one.kind == "INT":
             (data,) = words(one.at, 1)
             encoding = _ENCODINGS.get(data >> 24 & 15, "UNKN").encode()
@@ -206,7 +219,7 @@ class _Verifier:
             yield b"type_id=%d" % one.size
 
     def _signature(self, one: Type) -> Iterator[bytes]:
-        values = self.btf.words(one.at, 2 * one.vlen)
+        values = self.words(one.at, 2 * one.vlen)
         arguments = list(zip(values[::2], values[1::2]))
         yield b"return=%d args=(" % one.size
         if not arguments:
@@ -223,7 +236,7 @@ class _Verifier:
     # by kind: what is wrong with it, at most one message of which is used
 
     def _int(self, one: Type) -> Iterator[bytes]:
-        (data,) = self.btf.words(one.at, 1)
+        (data,) = self.words(one.at, 1)
         if one.vlen:
             yield b"vlen != 0"
         if one.kind_flag:
@@ -272,7 +285,7 @@ class _Verifier:
             yield b"Invalid name"
 
     def _array(self, one: Type) -> Iterator[bytes]:
-        element, index, _ = self.btf.words(one.at, 3)
+        element, index, _ = self.words(one.at, 3)
         if one.name_off:
             yield b"Invalid name"
         if one.vlen:
@@ -318,7 +331,7 @@ class _Verifier:
         yield from self._named(one)
         if not 0 < one.size <= _MAX_ID:
             yield b"Invalid type_id"
-        if self.btf.words(one.at, 1)[0] > 1:
+        if self.words(one.at, 1)[0] > 1:
             yield b"Linkage not supported"
 
     def _datasec(self, one: Type) -> Iterator[bytes]:
@@ -329,8 +342,8 @@ class _Verifier:
         form = _PRINTABLE if self.version.since(6, 11) else _IDENTIFIER
         if not one.name_off or not self._matches(form, one.name_off):
             yield b"Invalid name"
-        sizes = self.btf.words(one.at, 3 * one.vlen)[2::3]
-        self._elements(one)
+        sizes = self.words(one.at, 3 * one.vlen)[2::3]
+        self._variables(one)
         if one.size < sum(sizes):
             yield b"Invalid btf_info size"
 
@@ -349,21 +362,13 @@ class _Verifier:
             yield b"vlen != 0"
         if one.kind_flag and not self.version.since(6, 15):
             yield b"Invalid btf_info kind_flag"
-        if _signed(self.btf.words(one.at, 1)[0]) < -1:
+        if _signed(self.words(one.at, 1)[0]) < -1:
             yield b"Invalid component_idx"
 
     # what a type consists of
 
-    def _elements(self, one: Type) -> None:
-        if one.kind in ("STRUCT", "UNION"):
-            self._members(one)
-        elif one.kind in ("ENUM", "ENUM64"):
-            self._enumerators(one)
-        elif one.kind == "DATASEC":
-            self._variables(one)
-
     def _members(self, one: Type) -> None:
-        values = self.btf.words(one.at, 3 * one.vlen)
+        values = self.words(one.at, 3 * one.vlen)
         last = 0
         for name, type_id, word in zip(values[::3], values[1::3], values[2::3]):
             offset = word & 0xFFFFFF if one.kind_flag else word
@@ -387,14 +392,14 @@ class _Verifier:
 
     def _enumerators(self, one: Type) -> None:
         count = EXTRA[one.kind][1] // 4
-        for name in self.btf.words(one.at, count * one.vlen)[::count]:
+        for name in self.words(one.at, count * one.vlen)[::count]:
             if not self._name_fits(name):
                 raise _Stop(b"\tInvalid name_offset:%d" % name)
             if not name or not self._is_identifier(name):
                 raise self._bad(one, b"Invalid name")
 
     def _variables(self, one: Type) -> None:
-        values = self.btf.words(one.at, 3 * one.vlen)
+        values = self.words(one.at, 3 * one.vlen)
         last = 0
         for type_id, offset, size in zip(values[::3], values[1::3], values[2::3]):
             message = None
