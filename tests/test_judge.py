@@ -440,3 +440,14 @@ def test_two_sections_of_one_name() -> None:
     assert "sysfs" in rules(predict(doubled, at(kallsyms, 7, 3, 0)))
     assert "sysfs" not in rules(predict(named_alike(apart, loaded[1]), at(kallsyms, 7, 3, 0)))
     assert "sysfs" not in rules(predict(doubled, with_config(RK3588, KALLSYMS="n")), "warning")
+
+
+def test_busybox_tries_twice() -> None:
+    """Lines come once more, but for those that a kernel prints once; the words are busybox's."""
+    prediction = predict(IMPORT, RK3588, loader="busybox")
+    missing = [f"sample_import: Unknown symbol {name} (err -2)" for name in ("sample_scale", "sample_sum")]
+    assert prediction.log == ("sample_import: loading out-of-tree module taints kernel.", *missing, *missing)
+    assert prediction.message == "unknown symbol in module, or unknown parameter"
+    assert predict(CHRDEVBASE, RK3588, loader="busybox").log == predict(CHRDEVBASE, RK3588, loader="insmod").log
+    compressed = replace(IMPORT, compression="xz")
+    assert len(predict(compressed, RK3588, loader="busybox").log) == 3

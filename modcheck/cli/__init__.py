@@ -16,6 +16,7 @@ import click
 COMMANDS = {
     "check": "predict whether the kernel takes each module (no command word needed)",
     "show": "what each module declares: modinfo, CRCs, imports, exports, signature",
+    "explain": "what a rule checks, which kernels and options it depends on, how it is mended",
     "target": "what is known of a kernel, and from which file each fact came",
 }
 

@@ -32,7 +32,8 @@ def predict(
     """What the kernel `target` does with `module`.
 
     :param loader: `modprobe`: modules that the target's tables name as owners, or that are among `modules`, are loaded
-        first; `insmod`: only the kernel's own symbols and those of `loaded` are there
+        first; `insmod`: only the kernel's own symbols and those of `loaded` are there; `busybox`: the same in
+        busybox's words, and with its second try
     :param modules: the set that `module` belongs to
     :param loaded: modules already loaded: as modules, or as names, whose symbols the target's tables then tell
     :param force_vermagic: as `modprobe --force-vermagic`

@@ -34,7 +34,7 @@ _WORDS = {
     },
 }
 
-LOADERS = ("modprobe", "insmod")
+LOADERS = ("modprobe", "insmod", "busybox")
 
 
 def message(errno: str, loader: str) -> str:

@@ -101,6 +101,8 @@ class Judge:
         )
         spent = frozenset().union(*(one.spent for one in dependencies))
         prediction = self._walk(load, needs, self.already | spent)
+        if self.loader == "busybox" and prediction.verdict == "refused":
+            prediction = self._tried_twice(load, needs, prediction)
         self._known[key] = prediction
         return prediction
 
@@ -133,6 +135,18 @@ class Judge:
             force_vermagic=self.force_vermagic,
             force_modversion=self.force_modversion,
         )
+
+    def _tried_twice(self, load: Load, needs: tuple[str, ...], first: Prediction) -> Prediction:
+        """What busybox makes of a refusal: whatever finit_module(2) answered, it tries init_module(2) as well.
+
+        A compressed file is handed to the kernel as it is at first, which refuses it without a line unless it can
+        decompress it. modutils/modutils.c of busybox 1.37.
+        """
+        first_try = load.module.compression is None or _decompresses(load)
+        if not load.version.since(3, 8) or not first_try:
+            return first
+        second = self._walk(load, needs, first.spent)
+        return replace(second, log=first.log + second.log, findings=first.findings)
 
     def _is_proprietary(self, name: str, version: Version) -> bool:
         module = self.given.get(name)
@@ -226,6 +240,12 @@ class Judge:
         if installed and self.loader == "modprobe":
             assumed.append(f"installed there, of that build, and not proprietary: {', '.join(installed)}")
         return tuple(assumed)
+
+
+def _decompresses(load: Load) -> bool:
+    """Whether the kernel itself takes a module in this compression (5.17 and later)."""
+    option = {"gz": "GZIP", "xz": "XZ", "zst": "ZSTD"}[load.module.compression or ""]
+    return load.target.option("MODULE_DECOMPRESS") == "y" and load.target.option(f"MODULE_COMPRESS_{option}") == "y"
 
 
 def _known_version(version: Version) -> Version:

@@ -72,7 +72,10 @@ def _quote(who: str, text: str) -> str:
 
 def _quotes(one: Prediction, loader: str, style: Style, verbose: bool) -> list[str]:
     """What insmod, modprobe and dmesg say."""
-    words = [_quote("insmod says", f"insmod: ERROR: could not insert module {one.module.path}: {one.insmod_message}")]
+    path = one.module.path
+    words = [_quote("insmod says", f"insmod: ERROR: could not insert module {path}: {one.insmod_message}")]
+    if loader == "busybox":
+        words = [_quote("insmod says", f"insmod: can't insert '{path}': {one.message}")]
     if loader == "modprobe":
         words.append(_quote("modprobe says", f"modprobe: ERROR: could not insert '{one.module.name}': {one.message}"))
     log = one.log

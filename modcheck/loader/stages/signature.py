@@ -170,7 +170,7 @@ def _lockdown(load: Load, lines: tuple[LogLine, ...]) -> Iterator[Answer]:
     """Unsigned, and not enforced: a kernel that is locked down refuses it all the same (5.4+)."""
     if _locked(load):
         text = "Lockdown: insmod: unsigned module loading is restricted; see man kernel_lockdown.7"
-        if load.loader != "insmod":
+        if load.loader == "modprobe":
             text = text.replace("insmod", load.loader, 1)
         summary = "unsigned, and the kernel is locked down"
         yield Finding(RULE, "error", summary, "EPERM", (*lines, line(text, 1)))
