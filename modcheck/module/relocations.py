@@ -28,9 +28,11 @@ _FAR = 1 << 31
 
 
 def read_relocations(image: Image) -> tuple[Relocations, ...]:
-    """The relocation sections whose target is loaded, in the order of the section table; without those of mips64,
-    whose records have three types each."""
-    if image.header is None or (image.header.e_machine == _EM_MIPS and image.bits == 64):
+    """The relocation sections whose target is loaded, in the order of the section table.
+
+    Records of mips64 have three types each, of which kernels look at the first that is applied alone.
+    """
+    if image.header is None:
         return ()
     found = []
     for index, section in enumerate(image.sections):
@@ -60,6 +62,8 @@ def _types(image: Image, data: bytes, size: int) -> tuple[tuple[int, int], ...]:
     places = range(word, word + width)
     if image.endianness == "big":
         places = range(2 * word - 1, 2 * word - 1 - width, -1)
+    if image.bits == 64 and image.header and image.header.e_machine == _EM_MIPS:
+        places = range(15, 16)  # behind a symbol of four bytes, and three bytes, in either byte order
     low, *high = (data[place::size] for place in places)
     if any(byte.strip(b"\0") for byte in high):
         types = [sum(byte << 8 * n for n, byte in enumerate(row)) for row in zip(low, *high)]

@@ -14,7 +14,7 @@ from modcheck.loader.once import already
 from .loads import IGNORE_MODVERSIONS, IGNORE_VERMAGIC, Result
 
 #: what differs from boot to boot in a line, and is written as a star on both sides: addresses, and values with them
-_ADDRESSES = re.compile(r"\b(loc|val) [^\s,]+")
+_ADDRESSES = re.compile(r"\b(loc |val |PC = |target )[^\s,]+")
 
 #: what a kernel prints once in a boot without a trace in its taint
 UNTRACED = {"btf-mismatch", "no-symbol-version"}
@@ -49,7 +49,7 @@ class Comparison:
 
 def masked(line: str) -> str:
     """The line without what no file can tell, and with the name of the program that loads modules in earnest."""
-    return _ADDRESSES.sub(r"\1 *", line).replace("Lockdown: init: ", "Lockdown: insmod: ")
+    return _ADDRESSES.sub(r"\1*", line).replace("Lockdown: init: ", "Lockdown: insmod: ")
 
 
 def _without_dumps(lines: Iterable[str]) -> Iterator[str]:
