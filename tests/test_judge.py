@@ -12,6 +12,8 @@ import pytest
 from conftest import SAMPLES, Run
 
 from modcheck import Module, Prediction, Target, predict, read_module, read_target
+from modcheck.loader.facts import Finding, Load
+from modcheck.loader.stages.relocation import relocation
 from modcheck.module import Export, Symbol
 from modcheck.target.builtin import Builtin
 from modcheck.target.kconfig import Config
@@ -451,3 +453,39 @@ def test_busybox_tries_twice() -> None:
     assert predict(CHRDEVBASE, RK3588, loader="busybox").log == predict(CHRDEVBASE, RK3588, loader="insmod").log
     compressed = replace(IMPORT, compression="xz")
     assert len(predict(compressed, RK3588, loader="busybox").log) == 3
+
+
+def test_androids_kernels_keep_symbols_to_themselves() -> None:
+    protecting = with_config(at(RK3588, 6, 1, 0), MODULE_SIG_PROTECT="y", MODULE_SIG="y")
+    assert "protected-symbol" in unchecked(predict(CHRDEVBASE, protecting))
+    assert "protected-symbol" not in unchecked(predict(CHRDEVBASE, with_config(protecting, MODULE_SIG_PROTECT="n")))
+
+
+def test_relocations_that_an_architecture_does_not_apply() -> None:
+    """Real modules of seven architectures load; with one type that their loader lacks they do not."""
+    folders = {
+        "armhf-6.1.0-50-armmp": (10, "unknown relocation: 10", "ENOEXEC"),
+        "riscv64-6.12.107+deb13-riscv64": (5, "Dynamic linking not supported in kernel modules PC = *", "EINVAL"),
+        "ppc64el-6.1.0-50-powerpc64le": (66, "Unknown ADD relocation: 66", "ENOEXEC"),
+        "s390x-6.1.0-50-s390x": (60, "unknown relocation: 60", "ENOEXEC"),
+        "mips64el-6.1.0-50-5kc-malta": (3, "Unknown relocation type 3", "EINVAL"),
+        "arm64-6.1.0-56-arm64": (300, "unsupported RELA relocation: 300", "ENOEXEC"),
+        "amd64-6.1.0-56-amd64": (9, "Unknown rela relocation: 9", "ENOEXEC"),
+    }
+    for folder, (kind, text, errno) in folders.items():
+        path = next((Path(__file__).parent / "data/modules" / folder).glob("*.ko.xz"))
+        module = read_module(path)
+        series = (6, 12, 107) if "6.12" in folder else (6, 1, 176)
+        target = replace(at(DEBIAN, *series), arch=module.arch, config=with_config(DEBIAN, THUMB2_KERNEL="n").config)
+        found = [answer.log[0].text for answer in relocation(_load(module, target)) if isinstance(answer, Finding)]
+        assert found == [], folder
+        first = module.relocations[0]
+        broken = replace(module, relocations=(first._replace(types=((kind, 0),)), *module.relocations[1:]))
+        (answer,) = relocation(_load(broken, target))
+        assert isinstance(answer, Finding)
+        assert (answer.log[0].text.endswith(text), answer.errno) == (True, errno), folder
+
+
+def _load(module: Module, target: Target) -> Load:
+    assert target.version is not None
+    return Load(module, target, target.version, lambda name: ())

@@ -17,7 +17,7 @@ RULE = "relocation"
 
 
 class _Loader(NamedTuple):
-    """One architecture's: which kind of records (None: either), what it says of an unknown type, and with which errno."""
+    """One architecture's: its kind of records (None: either), what it says of an unknown type, and with which errno."""
 
     rela: bool | None
     line: str
