@@ -30,6 +30,9 @@ CMDLINES = {
     "blacklist": "module_blacklist=crc8,nls_cp437,snd-seq,libcrc32c,chrdevbase",
 }
 
+#: how many mutants make a case, unless the limit is lower
+MUTANTS = 2000
+
 #: what `make oracle` runs
 CASES = (
     "own:5.10", "own:6.1", "own:6.12", "own:newest", "own:arm64-6.1", "own:arm64-newest", "own:armhf-6.1",
@@ -151,7 +154,7 @@ class Cases:
         folder = self.work / "mutants" / f"{kernel.release}-{seed}"
         folder.mkdir(parents=True, exist_ok=True)
         loads = []
-        for mutant in mutants(sources[:: max(1, len(sources) // 40)], seed, self.limit):
+        for mutant in mutants(sources[:: max(1, len(sources) // 40)], seed, min(self.limit, MUTANTS)):
             path = folder / f"{mutant.name}.ko"
             path.write_bytes(mutant.data)
             loads.append(Load(path))
