@@ -29,6 +29,7 @@ def test_what_the_kernel_did(path: Path) -> None:
             loaded=[modules[name] for name in seen.loaded if name in modules],
             force_modversion=bool(seen.flags & 1),
             force_vermagic=bool(seen.flags & 2),
+            arguments=seen.arguments,
             already=seen.spent,
         )
         predicted = (prediction.verdict, prediction.errno, tuple(map(masked, prediction.log)))

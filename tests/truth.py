@@ -19,7 +19,7 @@ from typing import Any
 
 from modcheck import Module, Target
 from modcheck.btf import KINDS, Btf, Type
-from modcheck.module.facts import Elf, Export, Header, Relocations, Section, Signature, Signer, Symbol
+from modcheck.module.facts import Elf, Export, Header, Parameter, Relocations, Section, Signature, Signer, Symbol
 from modcheck.target.builtin import Builtin
 from modcheck.target.certificates import Certificate
 from modcheck.target.facts import Symbols
@@ -30,11 +30,12 @@ from modcheck.version import Version
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One load on a booted kernel: the module's facts, the flags, what was printed before and will not be again
-    (`LogLine.once`), which of the case's modules were loaded, and the kernel's answer."""
+    """One load on a booted kernel: the module's facts, flags and arguments, what was printed before and will not be
+    again (`LogLine.once`), which of the case's modules were loaded, and the kernel's answer."""
 
     module: Module
     flags: int
+    arguments: str
     spent: tuple[str, ...]
     loaded: tuple[str, ...]
     accepted: bool
@@ -81,7 +82,10 @@ def save(path: Path, truth: Truth) -> None:
         "loads": [
             {
                 "module": pack(seen.module, with_btf=_about_btf(seen), with_signature=verifies),
-                **{name: getattr(seen, name) for name in ("flags", "spent", "loaded", "accepted", "errno", "log")},
+                **{
+                    name: getattr(seen, name)
+                    for name in ("flags", "arguments", "spent", "loaded", "accepted", "errno", "log")
+                },
             }
             for seen in truth.loads
         ],
@@ -115,6 +119,7 @@ def load(path: Path) -> Truth:
         Seen(
             unpack(seen["module"]),
             seen["flags"],
+            seen.get("arguments", ""),
             *(tuple(seen[name]) for name in ("spent", "loaded")),
             seen["accepted"],
             seen["errno"],
@@ -214,6 +219,7 @@ def unpack(packed: dict[str, Any]) -> Module:
             "modinfo": _pairs(packed["modinfo"]),
             "versions": _pairs(packed["versions"]),
             "versions_ext": _pairs(packed["versions_ext"]),
+            "parameters": _parameters(packed.get("parameters", ())),
             "symbols": tuple(Symbol(*symbol) for symbol in packed["symbols"]),
             "exports": tuple(Export(*export) for export in packed["exports"]),
             "export_sections": frozenset(packed["export_sections"]),
@@ -237,6 +243,10 @@ def _signature(row: Sequence[Any] | None) -> Signature | None:
         return None
     fields, *lengths, signers = row
     return Signature(tuple(fields) if fields else None, *lengths, _signers(signers))  # type: ignore[arg-type]
+
+
+def _parameters(rows: Sequence[Sequence[Any]] | None) -> tuple[Parameter, ...] | None:
+    return None if rows is None else tuple(Parameter(*row) for row in rows)
 
 
 _RAW = ("issuer", "key_id", "value", "digest")

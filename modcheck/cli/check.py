@@ -42,6 +42,7 @@ _EPILOG = (
 @click.option("--loaded", multiple=True, metavar="NAME_OR_FILE", help="A module already loaded at that time.")
 @click.option("--force-vermagic", is_flag=True, help="As modprobe --force-vermagic.")
 @click.option("--force-modversion", is_flag=True, help="As modprobe --force-modversion.")
+@click.option("--parameters", default="", metavar="STR", help="Given to MODULE: `debug=1 irq=5,7`.")
 @click.option("--strict", is_flag=True, help="Exit 3 for unknown: the gate passes only what is known to load.")
 @click.option("--ignore", multiple=True, metavar="RULE", help="Report this rule, but do not let it decide.")
 @click.option("--format", "formats", multiple=True, metavar="FORMAT[:FILE]", help="text (default) or json; repeatable.")
@@ -56,6 +57,7 @@ def check(
     loaded: tuple[str, ...],
     force_vermagic: bool,
     force_modversion: bool,
+    parameters: str,
     strict: bool,
     ignore: tuple[str, ...],
     formats: tuple[str, ...],
@@ -82,6 +84,7 @@ def check(
         loaded=present,
         force_vermagic=force_vermagic,
         force_modversion=force_modversion,
+        arguments=parameters,
         ignore=ignore,
     )
     try:

@@ -26,6 +26,7 @@ def predict(
     loaded: Collection[Module | str] = (),
     force_vermagic: bool = False,
     force_modversion: bool = False,
+    arguments: str = "",
     ignore: Collection[str] = (),
     already: Collection[str] | None = None,
 ) -> Prediction:
@@ -38,6 +39,7 @@ def predict(
     :param loaded: modules already loaded: as modules, or as names, whose symbols the target's tables then tell
     :param force_vermagic: as `modprobe --force-vermagic`
     :param force_modversion: as `modprobe --force-modversion`
+    :param arguments: what is given for the module's parameters, as on insmod's command line
     :param ignore: rules whose findings do not decide
     :param already: what the kernel prints only once and has printed (`once.already`); None: only what `loaded` made it
         print
@@ -52,6 +54,7 @@ def predict(
         loaded=loaded,
         force_vermagic=force_vermagic,
         force_modversion=force_modversion,
+        arguments=arguments,
         ignore=ignore,
         already=already,
     )
@@ -67,11 +70,12 @@ def predict_all(
     loaded: Collection[Module | str] = (),
     force_vermagic: bool = False,
     force_modversion: bool = False,
+    arguments: str = "",
     ignore: Collection[str] = (),
     already: Collection[str] | None = None,
 ) -> Iterator[Prediction]:
     """`predict` for each of `tried`, on one target and in one set; what they share is worked out once."""
     if loader not in LOADERS:
         raise ModcheckError("loader", f"{loader!r} is none of {', '.join(LOADERS)}")
-    judge = Judge(target, loader, modules, loaded, force_vermagic, force_modversion, ignore, already)
+    judge = Judge(target, loader, modules, loaded, force_vermagic, force_modversion, arguments, ignore, already)
     return map(judge.judge, tried)

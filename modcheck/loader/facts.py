@@ -73,6 +73,8 @@ class Load(NamedTuple):
     """a module that this one needs, and that needs this one"""
     force_vermagic: bool = False
     force_modversion: bool = False
+    arguments: str = ""
+    """what is given for its parameters"""
 
     @property
     def label(self) -> str:

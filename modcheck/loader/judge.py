@@ -40,11 +40,13 @@ class Judge:
         loaded: Collection[Module | str],
         force_vermagic: bool,
         force_modversion: bool,
+        arguments: str,
         ignore: Collection[str],
         already: Collection[str] | None,
     ) -> None:
         self.target, self.loader = target, loader
         self.force_vermagic, self.force_modversion = force_vermagic, force_modversion
+        self.arguments = arguments
         self.ignore = frozenset(ignore)
         self.given = {module.name: module for module in modules if module.name and not module.error}
         present = [one for one in loaded if not isinstance(one, str)]
@@ -56,7 +58,7 @@ class Judge:
             for export in module.exports:
                 self.exports.setdefault(export.name, []).append(export)
         self.replaced = {module.name for module in present}
-        self._known: dict[tuple[str, Version], Prediction] = {}
+        self._known: dict[tuple[str, Version, str], Prediction] = {}
         self.already = frozenset(already or ())
         if already is None:
             for one in loaded:
@@ -80,15 +82,16 @@ class Judge:
 
     def _judge(self, module: Module, above: tuple[str, ...], version: Version) -> Prediction:
         """`above`: the modules that need it, for modprobe's order."""
-        key = (module.path, version)
+        arguments = "" if above else self.arguments
+        key = (module.path, version, arguments)
         if key in self._known and not above:
             return self._known[key]
-        load = self._load(module, version)
+        load = self._load(module, version)._replace(arguments=arguments)
         needs = tuple(name for name in needed_modules(load) if name not in self.loaded)
         chain = (*above, module.name)
         given = [self.given[name] for name in needs if self.loader == "modprobe" and name in self.given]
         dependencies = tuple(
-            self._known.get((one.path, version)) or self._judge(one, chain, version)
+            self._known.get((one.path, version, "")) or self._judge(one, chain, version)
             for one in given
             if one.name not in chain
         )
@@ -218,7 +221,8 @@ class Judge:
     def _assumed(self, load: Load, needs: tuple[str, ...]) -> tuple[str, ...]:
         assumed = [] if self.target.cmdline is not None else ["empty kernel command line"]
         assumed += [] if self.target.lockdown else ["no lockdown"]
-        assumed += ["kernel.modules_disabled=0", "no module parameters"]
+        assumed += ["kernel.modules_disabled=0"]
+        assumed += [] if self.arguments else ["no module parameters"]
         assumed += [] if self.target.builtin else ["no built-in module of the same name"]
         if load.module.signature is not None and load.target.option("MODULE_SIG") == "y":
             certificate = trusted_key(load)

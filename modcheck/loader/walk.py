@@ -21,6 +21,7 @@ from .stages.livepatch import livepatch, livepatch_taint
 from .stages.module_layout import module_layout
 from .stages.module_struct import module_struct
 from .stages.module_support import module_support
+from .stages.parameter import parameter
 from .stages.protected_symbol import protected_symbol
 from .stages.relocation import relocation
 from .stages.sections import arch_sections, constructors, wx_section
@@ -41,30 +42,31 @@ EPOCHS: tuple[tuple[tuple[int, int, int], tuple[Stage, ...]], ...] = (
         signature, *_ELF, blacklist, module_layout, vermagic, livepatch, already_loaded, arch_sections, wx_section,
         out_of_tree, retpoline, staging, livepatch_taint, license, test, unsigned_taint, license_by_name,
         constructors, export_versions, imported_module_namespace, protected_symbol, symbols, relocation,
-        duplicate_export, btf, builtin_clash, sysfs,
+        duplicate_export, btf, parameter, builtin_clash, sysfs,
     )),
     ((5, 13, 0), (
         signature, *_ELF, blacklist, module_layout, vermagic, *_TAINTS, arch_sections, wx_section, already_loaded,
         unsigned_taint, license_by_name, constructors, export_versions, protected_symbol, symbols, relocation,
-        duplicate_export, btf, builtin_clash, sysfs,
+        duplicate_export, btf, parameter, builtin_clash, sysfs,
     )),
     ((4, 19, 0), (
         header, arch, sections, tables, blacklist, signature, module_layout, vermagic, *_TAINTS, arch_sections,
         wx_section, already_loaded, unsigned_taint, license_by_name, export_versions, symbols, relocation,
-        duplicate_export, btf, builtin_clash, sysfs,
+        duplicate_export, btf, parameter, builtin_clash, sysfs,
     )),
     ((3, 8, 0), (
         signature, header, arch, sections, tables, blacklist, module_layout, vermagic, *_TAINTS, arch_sections,
         already_loaded, unsigned_taint, license_by_name, export_versions, symbols, relocation, duplicate_export,
-        builtin_clash,
+        parameter, builtin_clash,
     )),
     ((2, 6, 36), (
         header, arch, sections, tables, module_layout, vermagic, *_TAINTS, arch_sections, license_by_name,
-        export_versions, symbols, relocation, already_loaded, duplicate_export, builtin_clash,
+        export_versions, symbols, relocation, already_loaded, duplicate_export, parameter, builtin_clash,
     )),
     ((2, 6, 0), (
         header, arch, sections, tables, module_layout, vermagic, staging, already_loaded, arch_sections, license,
         license_by_name, symbols, export_versions, relocation, duplicate_export,
+        parameter,
     )),
 )  # fmt: skip
 

@@ -9,6 +9,7 @@ from ..errors import UnreadableError
 from ..files import compression, decompress, read_bytes
 from .elf import Image, machine_name
 from .facts import SHF_ALLOC, SHT_NOBITS, Elf, Export, Header, Module, Section, Signature, Symbol
+from .parameters import read_parameters
 from .relocations import read_relocations
 from .signature import read_signature
 from .tables import read_exports, read_modinfo, read_module_name, read_versions, read_versions_ext
@@ -72,6 +73,7 @@ def parse_module(data: bytes, path: str, kind: str | None = None, error: str | N
             if section.name and section.sh_size and section.name.startswith(("__ksymtab", "__kcrctab", "__kflagstab"))
         ),
         relocations=read_relocations(image),
+        parameters=read_parameters(image, rows, strings),
         this_module_size=this_module.sh_size if this_module and this_module.sh_type != SHT_NOBITS else None,
         btf=_content(image, ".BTF"),
         btf_base=_content(image, ".BTF.base"),

@@ -87,6 +87,17 @@ class Relocations(NamedTuple):
     """x86-64: type and record of the first whose place lies beyond the end of its section"""
 
 
+class Parameter(NamedTuple):
+    """A parameter that a module declares."""
+
+    name: str
+    type: str
+    """`int`, `bool`, `charp` …, the kernel's words (of `param_ops_int`); empty where the module's own code judges"""
+    max: int | None
+    """most elements of an array, or bytes of a string"""
+    array: bool
+
+
 class Signer(NamedTuple):
     """One signer of a PKCS#7 message: whose key, and what is signed with it."""
 
@@ -179,6 +190,8 @@ class Module:
     """which of `__ksymtab`, `__kcrctab`, `__kflagstab` … are there and not empty"""
     relocations: tuple[Relocations, ...]
     """in the order of the section table; those of sections that are not loaded are left out"""
+    parameters: tuple[Parameter, ...] | None
+    """None where they are laid out as before 4.2"""
     this_module_size: int | None
     """bytes in `.gnu.linkonce.this_module`, which is sizeof(struct module) of the kernel it was built for"""
     btf: bytes | None

@@ -72,7 +72,7 @@ def read_exports(image: Image, rows: Rows, strings: bytes, owner: str) -> tuple[
         if section is None or not section.sh_size:
             continue
         if relocations is None:
-            relocations = _relocation_sections(image)
+            relocations = relocation_sections(image)
         entries = _entries(image, rows, strings, section, relocations)
         crcs = _crcs(image, rows, image.find("__kcrctab" + suffix), relocations, len(entries))
         flags = image.find("__kflagstab" + suffix)
@@ -83,7 +83,7 @@ def read_exports(image: Image, rows: Rows, strings: bytes, owner: str) -> tuple[
     return tuple(found)
 
 
-def _relocation_sections(image: Image) -> dict[int, list[Section]]:
+def relocation_sections(image: Image) -> dict[int, list[Section]]:
     """The relocation sections by the index of the section that they are for."""
     found: dict[int, list[Section]] = {}
     for section in image.sections:
@@ -92,7 +92,7 @@ def _relocation_sections(image: Image) -> dict[int, list[Section]]:
     return found
 
 
-def _relocations(image: Image, target: Section, sections: dict[int, list[Section]]) -> list[tuple[int, int, int]]:
+def relocations_of(image: Image, target: Section, sections: dict[int, list[Section]]) -> list[tuple[int, int, int]]:
     """Offset, symbol index and addend of each relocation for `target`, by offset. The words of REL sections hold
     their addends (4 bytes: all architectures with REL have 32 bits, or mips's old 64-bit form)."""
     found = []
@@ -125,7 +125,7 @@ def _entries(
     An entry is value, name and (5.4+) namespace: offsets of 4 bytes from their own place (x86 and arm64 since 4.19),
     or pointers. On disk they are zero and the relocations tell; which of them are strings tells how long an entry is.
     """
-    relocations = [r for r in _relocations(image, section, sections) if r[1] < len(rows)]
+    relocations = [r for r in relocations_of(image, section, sections) if r[1] < len(rows)]
     if not relocations:
         return []
     table = image.find("__ksymtab_strings")
@@ -159,7 +159,7 @@ def _crcs(
     if section is None or not section.sh_size or not count:
         return [None] * count
     width = 8 if section.sh_size == 8 * count else 4
-    relocations = _relocations(image, section, sections)
+    relocations = relocations_of(image, section, sections)
     if not relocations:
         words = image.unpack("Q" if width == 8 else "I", image.bytes_of(section))
         plain: list[int | None] = [value & 0xFFFFFFFF for (value,) in words]

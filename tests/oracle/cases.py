@@ -2,12 +2,14 @@
 
 A case is a kind and the kernels it is about: `own:6.1`, the own modules of a kernel, each alone; `foreign:6.1:5.10`,
 those of another kernel on it; `samples:6.1`, all of sample_modules/; `dependencies:6.1`, modules loaded and kept in the
-order in which they need each other; `mutants:6.1`, or with another seed than 1 `mutants:6.1:20261121`; and with boot
-options or load flags, on own, unsigned, changed and foreign modules: `enforced`, `lockdown`, `blacklist`, `forced`.
+order in which they need each other; `mutants:6.1`, or with another seed than 1 `mutants:6.1:20261121`; with boot
+options or load flags, on own, unsigned, changed and foreign modules: `enforced`, `lockdown`, `blacklist`, `forced`;
+`arguments`: parameters with values good and bad.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +32,13 @@ CMDLINES = {
     "blacklist": "module_blacklist=crc8,nls_cp437,snd-seq,libcrc32c,chrdevbase",
 }
 
+#: arguments for a parameter P
+ARGUMENTS = (
+    "P", "P=", "P=1", "P=0x1f", "P=017", "P=09", "P=-1", "P=+5", "P=256", "P=70000", "P=4294967296", "P=1e3",
+    "P=99999999999999999999", "P=y", "P=on", "P=off", "P=oops", "P=true", "P=1,2", "P=1,x,3", 'P="1 2"', '"P=1"',
+    "nope=1", "nope", "P=1 nope=2 P=z", "mod.P=1", "dyndbg", "a.dyndbg=+p", "async_probe", "P=1 -- more words",
+)  # fmt: skip
+
 #: how many mutants make a case, unless the limit is lower
 MUTANTS = 2000
 
@@ -45,7 +54,8 @@ CASES = (
     "samples:armhf-6.1", "samples:rk3588", "samples:rk3588-modversions", "samples:sunxi",
     "dependencies:6.1", "dependencies:newest",
     "enforced:5.10", "enforced:6.1", "enforced:newest", "lockdown:6.1", "lockdown:newest", "blacklist:5.10",
-    "blacklist:6.1", "blacklist:newest", "forced:6.1", "forced:newest",
+    "blacklist:6.1", "blacklist:newest", "forced:6.1", "forced:newest", "arguments:6.1",
+    "arguments:newest",
     "mutants:6.1", "mutants:newest",
 )  # fmt: skip
 
@@ -85,6 +95,7 @@ class Cases:
             "mutants": lambda: self._mutants(kernel, int(*names[1:] or (1,))),
             "enforced": lambda: self._mixed(kernel),
             "lockdown": lambda: [replace(load, pause=600) for load in self._mixed(kernel)],
+            "arguments": lambda: list(self._with_arguments(kernel)),
             "blacklist": lambda: self._some(self._blacklisted(kernel)),
             "forced": lambda: list(_with_flags(self._mixed(kernel))),
         }
@@ -117,6 +128,22 @@ class Cases:
                 copy.write_bytes(change(uncompressed(path)))
                 made.append(copy)
         return [Load(path) for path in (*own, *made, *modules_below(SAMPLES))]
+
+    def _with_arguments(self, kernel: Kernel) -> Iterator[Load]:
+        """Modules that load on their own, each of their parameters with values good and bad."""
+        target = target_of(kernel)
+        tried: Counter[str] = Counter()
+        for path in modules_below(kernel.modules):
+            module = read_module(path)
+            if path.stat().st_size > 100_000 or predict(module, target, loader="insmod").verdict != "loads":
+                continue
+            for one in module.parameters or ():
+                kind = f"array of {one.type}" if one.array else one.type
+                if one.type and tried[kind] < 3:
+                    tried[kind] += 1
+                    yield from (Load(path, arguments=text.replace("P", one.name)) for text in ARGUMENTS)
+                    long = "x" * ((one.max or 1024) + 1)
+                    yield from (Load(path, arguments=f"{one.name}={value}") for value in (long, "1,2,3,4," * 40))
 
     def _blacklisted(self, kernel: Kernel) -> list[Path]:
         """The modules on the list of `CMDLINES`, and their neighbours."""

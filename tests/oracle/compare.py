@@ -80,6 +80,7 @@ def compare(results: Iterable[Result], target: Target) -> list[Comparison]:
             loaded=[modules[name] for name in result.loaded_before if name in modules],
             force_modversion=bool(result.load.flags & IGNORE_MODVERSIONS),
             force_vermagic=bool(result.load.flags & IGNORE_VERMAGIC),
+            arguments=result.load.arguments,
             already=already(result.tainted_before) | spent,
         )
         spent |= prediction.spent & UNTRACED

@@ -40,8 +40,9 @@ def record(cases: Cases, name: str) -> int | None:
             before = sorted(already(result.tainted_before) | spent)
             accepted = bool(result.accepted)
             errno = None if accepted else result.errno
-            flags, loaded = result.load.flags, tuple(result.loaded_before)
-            loads.append(Seen(one.module, flags, tuple(before), loaded, accepted, errno, one.seen_lines))
+            load, loaded = result.load, tuple(result.loaded_before)
+            state = (load.flags, load.arguments, tuple(before), loaded)
+            loads.append(Seen(one.module, *state, accepted, errno, one.seen_lines))
         spent |= one.prediction.spent & UNTRACED
     save(
         TRUTHS / f"{stored.stem}.json.xz",
