@@ -85,6 +85,15 @@ class Btf:
             at += 12 + fixed + each * (info & 0xFFFFFF)
         return tuple(found)
 
+    @property
+    def whole(self) -> bool:
+        """Whether all of the types section could be read."""
+        last = self.types[-1] if self.types else None
+        if last is None:
+            return not self.section
+        fixed, each = EXTRA.get(last.kind, (0, 0))
+        return last.at + fixed + each * last.vlen == len(self.section)
+
     def words(self, at: int, count: int) -> tuple[int, ...]:
         """`count` numbers of 32 bits at offset `at` of the types section."""
         return struct.unpack_from(f"{self.order}{count}I", self.section, at)

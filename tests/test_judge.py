@@ -414,15 +414,18 @@ def test_the_command_line_forbids_one_module_or_all() -> None:
 
 
 def test_something_built_in_has_the_name() -> None:
-    names = frozenset({"chrdevbase"})
-    parameters = replace(RK3588, builtin=Builtin(names, names, names))
-    prediction = predict(CHRDEVBASE, parameters, loader="insmod")
+    names, none = frozenset({"chrdevbase"}), frozenset[str]()
+
+    def with_builtin(builtin: Builtin, *version: int) -> Prediction:
+        return predict(CHRDEVBASE, at(replace(RK3588, builtin=builtin), *version), loader="insmod")
+
+    prediction = with_builtin(Builtin(names, names, none, names), 6, 1, 176)
     assert (prediction.errno, prediction.log[-1]) == ("EINVAL", "chrdevbase: module is already loaded")
-    without = Builtin(names, names, frozenset())
-    assert predict(CHRDEVBASE, replace(RK3588, builtin=without)).verdict == "loads"
-    assert "builtin-clash" in unchecked(predict(CHRDEVBASE, at(replace(RK3588, builtin=without), 7, 2, 0)))
-    object_file = Builtin(frozenset(), names, names)
-    assert "builtin-clash" in unchecked(predict(CHRDEVBASE, replace(RK3588, builtin=object_file)))
+    bare = Builtin(names, names, none, none)
+    assert with_builtin(bare, 6, 1, 176).verdict == "loads"
+    assert "builtin-clash" in unchecked(with_builtin(bare, 7, 2, 0))
+    assert "builtin-clash" in unchecked(with_builtin(Builtin(names, names, names, none), 6, 1, 176))
+    assert "builtin-clash" in unchecked(with_builtin(Builtin(none, names, none, names), 6, 1, 176))
 
 
 def test_two_sections_of_one_name() -> None:

@@ -19,7 +19,18 @@ from typing import Any
 
 from modcheck import Module, Target
 from modcheck.btf import KINDS, Btf, Type
-from modcheck.module.facts import Elf, Export, Header, Parameter, Relocations, Section, Signature, Signer, Symbol
+from modcheck.module.facts import (
+    Elf,
+    Export,
+    Header,
+    Message,
+    Parameter,
+    Relocations,
+    Section,
+    Signature,
+    Signer,
+    Symbol,
+)
 from modcheck.target.builtin import Builtin
 from modcheck.target.certificates import Certificate
 from modcheck.target.facts import Symbols
@@ -192,7 +203,7 @@ def pack(module: Module, *, with_btf: bool = False, with_signature: bool = False
     packed["export_sections"] = sorted(module.export_sections)
     packed["path"] = Path(module.path).name
     if module.signature is not None:
-        packed["signature"] = module.signature._replace(signers=_pack_signers(module.signature.signers, with_signature))
+        packed["signature"] = module.signature._replace(message=_pack_message(module.signature.message, with_signature))
     for name in ("btf", "btf_base"):
         raw = getattr(module, name) if with_btf else None
         packed[name] = None if raw is None else base64.b64encode(raw).decode()
@@ -241,8 +252,11 @@ def _pairs(rows: Sequence[Sequence[Any]] | None) -> Any:
 def _signature(row: Sequence[Any] | None) -> Signature | None:
     if row is None:
         return None
-    fields, *lengths, signers = row
-    return Signature(tuple(fields) if fields else None, *lengths, _signers(signers))  # type: ignore[arg-type]
+    fields, *lengths, message = row
+    if message is not None:
+        *about, signers = message
+        message = Message(*about, _signers(signers))
+    return Signature(tuple(fields) if fields else None, *lengths, message)  # type: ignore[arg-type]
 
 
 def _parameters(rows: Sequence[Sequence[Any]] | None) -> tuple[Parameter, ...] | None:
@@ -252,16 +266,15 @@ def _parameters(rows: Sequence[Sequence[Any]] | None) -> tuple[Parameter, ...] |
 _RAW = ("issuer", "key_id", "value", "digest")
 
 
-def _pack_signers(signers: tuple[Signer, ...] | None, whole: bool) -> Any:
+def _pack_message(message: Message | None, whole: bool) -> Any:
     """Bytes as hexadecimal; signature and digest only if they are to be verified."""
-    if signers is None:
+    if message is None:
         return None
-    kept = [signer if whole else signer._replace(value=b"", digest=b"") for signer in signers]
-    return [signer._replace(**{name: getattr(signer, name).hex() for name in _RAW}) for signer in kept]
+    kept = [signer if whole else signer._replace(value=b"", digest=b"") for signer in message.signers]
+    signers = [signer._replace(**{name: getattr(signer, name).hex() for name in _RAW}) for signer in kept]
+    return message._replace(signers=signers)  # type: ignore[arg-type]
 
 
-def _signers(rows: Sequence[Sequence[Any]] | None) -> tuple[Signer, ...] | None:
-    if rows is None:
-        return None
+def _signers(rows: Sequence[Sequence[Any]]) -> tuple[Signer, ...]:
     signers = (Signer(*row) for row in rows)
     return tuple(one._replace(**{name: bytes.fromhex(getattr(one, name)) for name in _RAW}) for one in signers)

@@ -25,18 +25,23 @@ _PRINTABLE = re.compile(rb"[ -~\xa0-\xff]+\0")
 
 
 class Refusal(NamedTuple):
-    """Why BTF is refused: the errno, and the lines without their `BPF: `."""
+    """Why BTF is refused: the errno, and the lines without their `BPF: `.
+
+    `about_type`: the lines describe a type or a member; since 6.4 a kernel that loads the module all the same does not
+    write those.
+    """
 
     errno: str
     lines: tuple[bytes, ...]
+    about_type: bool
 
 
 class _Stop(Exception):
     """The first fault: its errno and lines."""
 
-    def __init__(self, *lines: bytes, errno: str = "EINVAL") -> None:
+    def __init__(self, *lines: bytes, errno: str = "EINVAL", about_type: bool = False) -> None:
         super().__init__()
-        self.lines, self.errno = lines, errno
+        self.lines, self.errno, self.about_type = lines, errno, about_type
 
 
 def verify(btf: Btf, base: Btf, version: Version) -> Refusal | None:
@@ -44,7 +49,7 @@ def verify(btf: Btf, base: Btf, version: Version) -> Refusal | None:
     try:
         _Verifier(btf, base, version).run()
     except _Stop as stop:
-        return Refusal(stop.errno, tuple(line[:_LINE_SIZE] for line in stop.lines))
+        return Refusal(stop.errno, tuple(line[:_LINE_SIZE] for line in stop.lines), stop.about_type)
     return None
 
 
@@ -56,7 +61,6 @@ class _Verifier:
         self.words = btf.words
         elements = {
             "STRUCT": self._members, "UNION": self._members, "ENUM": self._enumerators, "ENUM64": self._enumerators,
-            "DATASEC": self._variables,
         }  # fmt: skip
         self.by_kind = [
             (getattr(self, f"_{kind.lower()}", self._reference), elements.get(kind), *EXTRA.get(kind, (0, 0)))
@@ -176,7 +180,7 @@ class _Verifier:
         needed = fixed + each * (info & 0xFFFFFF)
         left -= 12
         if left < needed:
-            raise _Stop(self._title(one), b" ", b"meta_left:%d meta_needed:%d" % (left, needed), b"")
+            raise _Stop(self._title(one), b" ", b"meta_left:%d meta_needed:%d" % (left, needed), b"", about_type=True)
         for message in check(one):
             raise self._bad(one, message)
         if elements:
@@ -191,7 +195,7 @@ class _Verifier:
         return self._label() + one.kind.encode() + b" " + self._shown(one.name_off)
 
     def _bad(self, one: Type, message: bytes, errno: str = "EINVAL") -> _Stop:
-        return _Stop(self._title(one) + b" ", *self._details(one), b" ", message, b"", errno=errno)
+        return _Stop(self._title(one) + b" ", *self._details(one), b" ", message, b"", errno=errno, about_type=True)
 
     def _details(self, one: Type) -> Iterator[bytes]:
         """How a type is described in front of a message."""
@@ -242,7 +246,7 @@ class _Verifier:
         if one.kind_flag:
             yield b"Invalid btf_info kind_flag"
         if data >> 28:
-            raise _Stop(self._title(one), b" ", b"Invalid int_data:%x" % data, b"")
+            raise _Stop(self._title(one), b" ", b"Invalid int_data:%x" % data, b"", about_type=True)
         bits = (data & 255) + (data >> 16 & 255)
         if bits > 128:
             yield b"nr_bits exceeds 128"
@@ -387,7 +391,9 @@ class _Verifier:
                 place = b"bits_offset=%d" % offset
                 if one.kind_flag:
                     place = b"bitfield_size=%d bits_offset=%d" % (word >> 24, offset)
-                raise _Stop(b"\t%s type_id=%d %s" % (self._shown(name), type_id, place), b" ", message, b"")
+                raise _Stop(
+                    b"\t%s type_id=%d %s" % (self._shown(name), type_id, place), b" ", message, b"", about_type=True
+                )
             last = offset
 
     def _enumerators(self, one: Type) -> None:

@@ -220,11 +220,11 @@ class Judge:
 
     def _assumed(self, load: Load, needs: tuple[str, ...]) -> tuple[str, ...]:
         assumed = [] if self.target.cmdline is not None else ["empty kernel command line"]
-        assumed += [] if self.target.lockdown else ["no lockdown"]
+        assumed += [] if self.target.lockdown or self.target.boot_options("lockdown") else ["no lockdown"]
         assumed += ["kernel.modules_disabled=0"]
         assumed += [] if self.arguments else ["no module parameters"]
         assumed += [] if self.target.builtin else ["no built-in module of the same name"]
-        if load.module.signature is not None and load.target.option("MODULE_SIG") == "y":
+        if load.module.signature is not None and load.target.option("MODULE_SIG") != "n":
             certificate = trusted_key(load)
             if certificate is None and load.target.all_certificates:
                 assumed.append("no keys for modules but those in the image")
@@ -232,8 +232,13 @@ class Judge:
                 assumed.append("in-tree modules of the kernel's vermagic are signed by its key, and unchanged since")
             elif certificate is not None and certificate.key is None:
                 assumed.append("signed modules are unchanged since they were signed")
-        checks_btf = load.target.option("DEBUG_INFO_BTF_MODULES") == "y" and load.target.btf is None
-        if load.own_build and load.module.btf is not None and checks_btf:
+        unseen = load.target.btf is None or load.module.btf_base is not None
+        if (
+            load.own_build
+            and load.module.btf is not None
+            and load.target.option("DEBUG_INFO_BTF_MODULES") != "n"
+            and unseen
+        ):
             assumed.append("in-tree modules of the kernel's vermagic have the BTF of its build")
         version = self.target.version
         if version is not None and version[:2] > NEWEST[:2]:

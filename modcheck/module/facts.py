@@ -113,12 +113,25 @@ class Signer(NamedTuple):
     """of the digest: `sha256`, or an OID"""
     algorithm: str
     """of the signature, in asn1crypto's words: `rsassa_pkcs1v15`, `sha256_rsa`, `sha384_ecdsa`, or an OID"""
-    plain: bool
-    """signed data and nothing else, no attributes: kernels take no other form"""
+    attributes: bool
+    """whether attributes are signed, and not the data itself"""
     value: bytes
     """the signature itself"""
     digest: bytes
     """of the module's signed part; empty where this Python does not know the hash"""
+
+
+class Message(NamedTuple):
+    """A PKCS#7 message of signed data (RFC 2315, RFC 5652)."""
+
+    version: int
+    is_data: bool
+    """whether plain data is signed, and nothing of a type of its own"""
+    attached: bool
+    """whether the message has the data in it, too"""
+    certificates: int
+    """how many it brings along"""
+    signers: tuple[Signer, ...]
 
 
 class Signature(NamedTuple):
@@ -133,8 +146,13 @@ class Signature(NamedTuple):
     padding_is_zero: bool
     sig_len: int
     trailer_length: int
-    signers: tuple[Signer, ...] | None
-    """who signed; None where it is no PKCS#7 message, or a broken one"""
+    message: Message | None
+    """the signature itself; None where it is no PKCS#7 message, or a broken one"""
+
+    @property
+    def signers(self) -> tuple[Signer, ...]:
+        """Who signed, as far as the message can be read."""
+        return self.message.signers if self.message else ()
 
 
 class Elf(NamedTuple):

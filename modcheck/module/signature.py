@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .facts import Signature, Signer
+from .facts import Message, Signature, Signer
 
 MARKER = b"~Module signature appended~\n"
 _STRUCTURE = 12
@@ -31,23 +31,29 @@ def read_signature(data: bytes) -> Signature | None:
         padding_is_zero=not any(raw[5:8]),
         sig_len=sig_len,
         trailer_length=len(MARKER) + _STRUCTURE + sig_len,
-        signers=_signers(body[start:-_STRUCTURE], body[:start]) if is_pkcs7 else None,
+        message=_message(body[start:-_STRUCTURE], body[:start]) if is_pkcs7 else None,
     )
 
 
-def _signers(message: bytes, image: bytes) -> tuple[Signer, ...] | None:
-    """Who signed `image`, as the PKCS#7 `message` says; None where it cannot be parsed."""
+def _message(data: bytes, image: bytes) -> Message | None:
+    """The PKCS#7 message in `data`, which signs `image`; None where it cannot be parsed."""
     from asn1crypto.cms import ContentInfo  # takes as long to import as all the rest; most modules are not signed
 
     try:
-        content = ContentInfo.load(message, strict=True)["content"]
-        is_data = content["encap_content_info"]["content_type"].native == "data"
-        return tuple(_signer(info, is_data, image) for info in content["signer_infos"])
+        content = ContentInfo.load(data)["content"]
+        signed = content["encap_content_info"]
+        return Message(
+            version=int(content["version"]),
+            is_data=signed["content_type"].native == "data",
+            attached=signed["content"].native is not None,
+            certificates=len(content["certificates"]),
+            signers=tuple(_signer(info, image) for info in content["signer_infos"]),
+        )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def _signer(fields: Any, is_data: bool, image: bytes) -> Signer:
+def _signer(fields: Any, image: bytes) -> Signer:
     import hashlib
 
     identity = fields["sid"].chosen
@@ -55,13 +61,20 @@ def _signer(fields: Any, is_data: bool, image: bytes) -> Signer:
     hash_name = fields["digest_algorithm"]["algorithm"].native
     known = hash_name in hashlib.algorithms_available
     return Signer(
-        name=identity["issuer"].human_friendly if by_name else identity.native.hex(":"),
+        name=_name(identity["issuer"]) if by_name else identity.native.hex(":"),
         issuer=identity["issuer"].dump() if by_name else b"",
         serial=identity["serial_number"].native if by_name else 0,
         key_id=b"" if by_name else identity.native,
         hash=hash_name,
         algorithm=fields["signature_algorithm"]["algorithm"].native,
-        plain=is_data and not len(fields["signed_attrs"]),
+        attributes=len(fields["signed_attrs"]) > 0,
         value=fields["signature"].native,
         digest=hashlib.new(hash_name, image).digest() if known else b"",
     )
+
+
+def _name(issuer: Any) -> str:
+    try:
+        return str(issuer.human_friendly)
+    except ValueError:  # a string in it that is none; the kernel compares bytes
+        return str(issuer.dump().hex())

@@ -187,11 +187,11 @@ def _signature(signature: Signature | None) -> dict[str, Any] | None:
             "hash": signer.hash,
             "algorithm": signer.algorithm,
         }
-        for signer in signature.signers or ()
+        for signer in signature.signers
     ]
     return {
         "id_type": kind,
         "sig_len": signature.sig_len,
         "trailer_length": signature.trailer_length,
-        "signers": signers if signature.signers is not None else None,
+        "signers": signers if signature.message else None,
     }

@@ -64,7 +64,7 @@ def _crc(value: int | None) -> str:
 def _signature(signature: Signature | None) -> str:
     if signature is None:
         return "none"
-    names = ", ".join(f"{signer.name} ({signer.algorithm}, {signer.hash})" for signer in signature.signers or ())
+    names = ", ".join(f"{signer.name} ({signer.algorithm}, {signer.hash})" for signer in signature.signers)
     return f"{signature.sig_len} bytes{', by ' if names else ''}{names}"
 
 

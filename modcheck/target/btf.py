@@ -10,7 +10,7 @@ from ..errors import UnreadableError
 
 
 def read_btf(path: str) -> Btf | None:
-    """The section `.BTF` of the ELF file at `path`; None where it has none.
+    """The section `.BTF` of the ELF file at `path`; None where it has none, or one with kinds not known here.
 
     :raises UnreadableError: it cannot be read, or is no ELF file
     """
@@ -21,7 +21,7 @@ def read_btf(path: str) -> Btf | None:
             data = section.data() if section else b""
     except OSError as error:
         raise UnreadableError(path, (error.strerror or str(error)).lower()) from None
-    except ELFError as error:
+    except (ELFError, ValueError, OverflowError, MemoryError) as error:
         raise UnreadableError(path, f"broken ELF file: {error}") from None
     found = Btf(data, "little" if elf.little_endian else "big")
-    return found if found.magic == MAGIC else None
+    return found if found.magic == MAGIC and found.whole else None

@@ -9,9 +9,6 @@ from typing import NamedTuple
 from ..errors import UnreadableError
 from ..files import read_bytes
 
-#: what an object declares when it gets files in /sys/module/NAME
-_FILES = (b"parm", b"parmtype", b"version")
-
 
 class Builtin(NamedTuple):
     """Names of what is built in, with `_` for `-`."""
@@ -20,8 +17,9 @@ class Builtin(NamedTuple):
     """what could have been a module"""
     declaring: frozenset[str]
     """those, and other objects, that declare anything"""
-    with_files: frozenset[str]
-    """those of `declaring` with parameters or a version"""
+    with_parameters: frozenset[str]
+    """those of `declaring` with parameters; one that nobody may read (mode 0) has no file"""
+    with_version: frozenset[str]
 
 
 def read_builtin(directory: str) -> Builtin | None:
@@ -35,5 +33,6 @@ def read_builtin(directory: str) -> Builtin | None:
     return Builtin(
         frozenset(os.path.basename(line).removesuffix(".ko").replace("-", "_") for line in listed.split()),
         frozenset(name.decode("utf-8", "replace") for name, _ in tags),
-        frozenset(name.decode("utf-8", "replace") for name, tag in tags if tag in _FILES),
+        frozenset(name.decode("utf-8", "replace") for name, tag in tags if tag in (b"parm", b"parmtype")),
+        frozenset(name.decode("utf-8", "replace") for name, tag in tags if tag == b"version"),
     )

@@ -39,7 +39,10 @@ def read_certificate(path: str) -> Certificate:
     data = read_bytes(path)
     try:
         if pem.detect(data):
-            _, _, data = pem.unarmor(data)
+            found = [block for _, _, block in pem.unarmor(data, multiple=True)]
+            if len(found) != 1:
+                raise UnreadableError(path, f"{len(found)} certificates in one file; give one a file")
+            data = found[0]
         return parse_certificate(data)
     except (ValueError, KeyError, TypeError) as error:
         raise UnreadableError(path, f"no X.509 certificate: {str(error).splitlines()[0]}") from None
@@ -60,5 +63,5 @@ def parse_certificate(data: bytes) -> Certificate:
 
 def signed_by(signature: Signature | None) -> tuple[Certificate, ...]:
     """The certificates of those who signed a module of the kernel's own build, as far as its signature tells them."""
-    signers = (signature and signature.signers) or ()
+    signers = signature.signers if signature else ()
     return tuple(Certificate(one.issuer, one.serial, one.key_id, None) for one in signers)

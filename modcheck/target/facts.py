@@ -98,12 +98,26 @@ class Target:
         return True if self.symbols is not None and self.symbols.has_crcs else None
 
     def boot_options(self, name: str) -> list[str]:
-        """The values that the command line, and the one built in, give to a parameter; empty for a bare word."""
-        built_in = self.option("CMDLINE") if self.option("CMDLINE_BOOL") != "n" else None
-        words = [*(built_in or "").split(), *(self.cmdline or "").split()]
-        pairs = (word.partition("=") for word in words)
-        return [value.strip('"') for key, _, value in pairs if key.replace("-", "_") == name]
+        """The values that the command line, and the one built in, give to a parameter; empty for a bare word.
+
+        What stands behind `--` is for the init program. Architectures differ in the option that turns a built-in line
+        on; one that the boot loader's replaces is counted all the same.
+        """
+        has_switch = self.arch in ("x86_64", "i386", "mips", "mips64", "sparc", "sparc64")
+        built_in = "" if has_switch and self.option("CMDLINE_BOOL") != "y" else self.option("CMDLINE")
+        found = []
+        for line in (built_in if built_in not in (None, "n") else "", self.cmdline or ""):
+            words = line.split()
+            words = words[: words.index("--")] if "--" in words else words
+            pairs = (word.partition("=") for word in words)
+            found += [value.strip('"') for key, _, value in pairs if key.replace("-", "_") == name]
+        return found
 
     def option(self, name: str) -> str | None:
         """The value of `CONFIG_name` (`n` when it is off); None when the configuration is not known."""
         return None if self.config is None else self.config.get(name)
+
+
+def is_true(value: str) -> bool:
+    """Whether a boolean parameter with this value is on, as kstrtobool() of lib/kstrtox.c reads it; a bare word is."""
+    return value == "" or value[0] in "yY1tT" or value[:2].lower() == "on"

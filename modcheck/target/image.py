@@ -50,9 +50,11 @@ class Image:
         found = []
         for endianness, magic in _BTF.items():
             for match in magic.finditer(self.data):
+                if len(self.data) - match.start() < 32:
+                    continue
                 end = match.start() + _btf_length(self.data, match.start(), endianness)
                 one = Btf(self.data[match.start() : end], "little" if endianness == "little" else "big")
-                if one.type_len and one.str_off == one.type_len and end <= len(self.data):
+                if one.type_len and one.str_off == one.type_len and end <= len(self.data) and one.whole:
                     found.append(one)
         return max(found, key=lambda one: len(one.data), default=None)
 
@@ -111,10 +113,10 @@ def _payloads(data: bytes) -> Iterator[bytes]:
 
 
 def _starts(data: bytes) -> Iterator[int]:
-    if data[0x202:0x206] == b"HdrS":
+    if data[0x202:0x206] == b"HdrS" and len(data) > 0x24C:
         (payload,) = struct.unpack_from("<I", data, 0x248)
         yield ((data[0x1F1] or 4) + 1) * 512 + payload
-    if data[4:8] == b"zimg":
+    if data[4:8] == b"zimg" and len(data) > 12:
         yield struct.unpack_from("<I", data, 8)[0]
     for match in _STREAMS.finditer(data):
         yield match.start()

@@ -27,7 +27,8 @@ def btf(load: Load) -> Iterator[Answer]:
     allowed = target.option("MODULE_ALLOW_BTF_MISMATCH") == "y"
     if checked == "n":
         return
-    if target.btf is None or module.btf_base is not None or checked is None:
+    distilled = module.btf_base is not None and load.version.since(6, 11)
+    if target.btf is None or distilled or checked is None:
         if load.own_build:
             return
         if checked is None:
@@ -45,9 +46,11 @@ def btf(load: Load) -> Iterator[Answer]:
 
 
 def _lines(load: Load, refusal: Refusal, allowed: bool) -> Iterator[LogLine]:
-    if allowed and load.version.since(6, 4):
-        yield line(_MISMATCH, once="btf-mismatch")
-        return
-    texts = [f"BPF: {text.decode('utf-8', 'surrogateescape')}" for text in refusal.lines]
-    texts.append(f"failed to validate module [{load.module.name}] BTF: -{_ERRNO[refusal.errno]}")
-    yield from (line(text, order) for order, text in enumerate(texts))
+    tolerant = allowed and load.version.since(6, 4)
+    said = () if tolerant and refusal.about_type else refusal.lines
+    yield from (line(f"BPF: {text.decode('utf-8', 'surrogateescape')}", order) for order, text in enumerate(said))
+    if tolerant:
+        yield line(_MISMATCH, len(said), once="btf-mismatch")
+    else:
+        number = _ERRNO[refusal.errno]
+        yield line(f"failed to validate module [{load.module.name}] BTF: -{number}", len(said))

@@ -1,8 +1,8 @@
 """`builtin-clash`: something built into the kernel has the folder in /sys/module that the module would get.
 
 `mod_sysfs_init()` of kernel/module/sysfs.c (kernel/module.c until 5.18), 2.6.24 to 7.3. What is built in has one if it
-has parameters or a version (kernel/params.c), under a prefix that is nearly always its name; since platform drivers
-tell their name (seen in 7.3), also if it registers a driver (drivers/base/module.c).
+has a version, or a parameter that can be read (kernel/params.c), under a prefix that is nearly always its name; since
+platform drivers tell their name (seen in 7.3), also if it registers a driver (drivers/base/module.c).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def builtin_clash(load: Load) -> Iterator[Answer]:
     name, builtin = load.module.name, load.target.builtin
     if not name:
         yield Finding(RULE, "error", "it has no name, and so cannot have a folder in /sys/module", "EINVAL")
-    elif name == "kernel" or (builtin and name in builtin.modules & builtin.with_files):
+    elif name == "kernel" or (builtin and name in builtin.modules & builtin.with_version):
         text = f"{name}: module is already loaded"
         yield Finding(RULE, "error", f"{name} is built into the kernel", "EINVAL", (line(text),))
     elif builtin and name in _perhaps(load):
@@ -29,4 +29,6 @@ def builtin_clash(load: Load) -> Iterator[Answer]:
 def _perhaps(load: Load) -> frozenset[str]:
     builtin = load.target.builtin
     assert builtin
-    return builtin.modules | builtin.declaring if load.version.since(6, 15) else builtin.with_files
+    if load.version.since(6, 15):
+        return builtin.modules | builtin.declaring
+    return builtin.with_parameters | builtin.with_version

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...target.facts import is_true
 from ..facts import Answer, Finding, Load
 
 RULE = "module-support"
@@ -17,5 +18,5 @@ def module_support(load: Load) -> Iterator[Answer]:
     """CONFIG_MODULES, and the parameter `nomodule`."""
     if load.target.option("MODULES") == "n":
         yield Finding(RULE, "error", "the kernel is built without CONFIG_MODULES", "ENOSYS")
-    elif any(value in ("", "1", "y", "Y", "on") for value in load.target.boot_options("nomodule")):
+    elif is_true((load.target.boot_options("nomodule") or ["0"])[-1]):
         yield Finding(RULE, "error", "the kernel's command line forbids all modules (nomodule)", "EPERM")

@@ -70,6 +70,8 @@ def relocation(load: Load) -> Iterator[Answer]:
     arch = load.target.arch or ""
     known = _known(load)
     if known is None:
+        if arch and load.module.relocations:
+            yield Unknown(RULE, f"which types of relocations the loader of {arch} applies: not known to modcheck")
         return
     for section in load.module.relocations:
         if _LOADERS[arch].rela not in (None, section.rela):

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...module.facts import Signer
 from ...target.certificates import Certificate
+from ...target.facts import is_true
 from .. import needs
 from ..facts import Answer, Finding, Load, LogLine, Unknown, line
 from ..signed import fits
@@ -38,7 +40,8 @@ def _shape(load: Load) -> tuple[str | None, str | None]:
         return "EBADMSG", None
     algo, hash_, id_type, signer_len, key_id_len = signature.fields
     if not load.version.since(4, 3):
-        return None, None  # X.509 then, with other fields; judged as well-formed
+        # X.509 then, with other fields, which are not looked into here
+        return (None, None) if (algo, id_type) == (1, 1) else ("ENOPKG", None)
     name = "module" if load.version.since(5, 4) else load.module.name
     if id_type != _ID_PKCS7:
         if load.version.since(5, 4):
@@ -69,7 +72,7 @@ def verified(load: Load) -> bool | None:
 def trusted_key(load: Load) -> Certificate | None:
     """The certificate that the kernel trusts, of the one who signed the module."""
     signature = load.module.signature
-    signers = (signature and signature.signers) or ()
+    signers = signature.signers if signature else ()
     found = (one for one in load.target.certificates for signer in signers if one.signed(signer))
     return max(found, key=lambda one: one.key is not None, default=None)
 
@@ -94,12 +97,17 @@ def signature(load: Load) -> Iterator[Answer]:
     if errno and not negotiable:
         yield Finding(RULE, "error", "the signature's trailer is malformed", errno, lines)
         return
-    if examined and not errno:
+    if examined and not errno and load.version.since(4, 3):
         unfit = list(_unfit(load))
-        if unfit:
+        errno = next((one.errno for one in unfit if isinstance(one, Finding)), None)
+        if unfit and errno != "ENOPKG":
             yield from unfit
             return
-    known, forced = verified(load), _forced(load)
+        negotiable = errno == "ENOPKG" and load.version.since(5, 4)
+        if errno and not negotiable:
+            yield Finding(RULE, "error", "signed in a way that the kernel does not know", errno)
+            return
+    known, forced = verified(load) and not errno, _forced(load)
     if known:
         return
     certain = load.target.all_certificates or errno or not examined
@@ -126,30 +134,63 @@ def _reason(examined: bool, errno: str | None) -> str:
 
 def _unfit(load: Load) -> Iterator[Answer]:
     """A message that the kernel cannot parse, or takes no part of; a signature that is another module's."""
-    module = load.module
-    assert module.signature is not None
-    if not load.version.since(4, 3):
-        return
-    signers = module.signature.signers
-    if signers is None:
+    signature = load.module.signature
+    assert signature is not None
+    message = signature.message
+    if message is None:
         yield Finding(RULE, "error", "the signature is no PKCS#7 message", "EBADMSG")
-    elif not all(signer.plain for signer in signers):
-        yield Finding(RULE, "error", "the signature signs other things than the module", "EKEYREJECTED")
-    elif (certificate := trusted_key(load)) and certificate.key is not None:
-        fitting = [fits(signer, certificate.key) for signer in signers if certificate.signed(signer)]
-        if False in fitting:
-            yield Finding(RULE, "error", "the module was changed after it was signed", "EKEYREJECTED")
-        elif None in fitting:
-            yield Unknown(RULE, needs.VERIFY)
+    elif message.version not in (1, 3):
+        text = "PKCS7: Unsupported SignedData version"
+        yield Finding(RULE, "error", f"the message is of version {message.version}", "EINVAL", (line(text),))
+    elif not message.signers:
+        text = "PKCS7: Inconsistently supplied authAttrs"
+        yield Finding(RULE, "error", "nobody has signed it", "EINVAL", (line(text),))
+    elif not all(_applied(signer, load) for signer in message.signers):
+        yield Finding(RULE, "error", "signed in a way that the kernel does not know", "ENOPKG")
+    elif message.attached:
+        text = "PKCS#7 signature with non-detached data"
+        yield Finding(RULE, "error", "the signature has data in it", "EBADMSG", (line(text),))
+    elif not message.is_data or any(signer.attributes for signer in message.signers):
+        what = "has authattrs" if message.is_data else "not pkcs7-data"
+        text = f"PKCS7: Invalid module sig ({what})"
+        yield Finding(RULE, "error", "signed is something else than the module", "EKEYREJECTED", (line(text),))
+    elif message.certificates:
+        yield Unknown(RULE, "whether the certificates that the signature brings along lead to one that is trusted")
+    else:
+        yield from _arithmetic(load, message.signers)
+
+
+def _arithmetic(load: Load, signers: tuple[Signer, ...]) -> Iterator[Answer]:
+    certificate = trusted_key(load)
+    if certificate is None or certificate.key is None:
+        return
+    fitting = [fits(signer, certificate.key) for signer in signers if certificate.signed(signer)]
+    if False in fitting:
+        yield Finding(RULE, "error", "the module was changed after it was signed", "EKEYREJECTED")
+    elif None in fitting:
+        yield Unknown(RULE, needs.VERIFY)
+
+
+def _applied(signer: Signer, load: Load) -> bool:
+    """Whether the kernel's parser knows the digest and the signature's algorithm (pkcs7_parser.c)."""
+    version = load.version
+    hashes = {"sha1", "sha224", "sha256", "sha384", "sha512"}
+    if not version.since(6, 7):
+        hashes |= {"md4", "md5"}
+    elif not version.since(6, 12):
+        hashes -= {"sha1"}
+    curves = {"sha1_ecdsa", "sha224_ecdsa", "sha256_ecdsa", "sha384_ecdsa", "sha512_ecdsa"}
+    if version.since(6, 8):
+        hashes |= {"sha3_256", "sha3_384", "sha3_512"}
+        curves |= {"sha3_256_ecdsa", "sha3_384_ecdsa", "sha3_512_ecdsa"}
+    algorithms = {"rsassa_pkcs1v15"} | (curves if version.since(5, 13) else set())
+    return signer.hash in hashes and signer.algorithm in algorithms
 
 
 def _forced(load: Load) -> bool:
     """Whether the kernel insists on signatures: by its option, or by its command line."""
     target = load.target
-    return target.option("MODULE_SIG_FORCE") == "y" or any(
-        value in ("", "on", "On", "ON", "oN") or value[:1] in ("1", "y", "Y")
-        for value in target.boot_options("module.sig_enforce")
-    )
+    return target.option("MODULE_SIG_FORCE") == "y" or any(map(is_true, target.boot_options("module.sig_enforce")))
 
 
 def _locked(load: Load) -> bool:

@@ -21,9 +21,14 @@ def sysfs(load: Load) -> Iterator[Answer]:
     sections = load.module.elf.sections
     symtab = next((section for section in sections if section.sh_type == SHT_SYMTAB), None)
     kept = (symtab, sections[symtab.sh_link] if symtab and symtab.sh_link < len(sections) else None)
+    # read, and not loaded: the first section of each of these names
+    unloaded = {"__versions", "__version_ext_crcs", "__version_ext_names", ".modinfo", ".data..percpu"}
     names = set()
     for section in sections:
         if not section.sh_size or not (section.sh_flags & SHF_ALLOC or section in kept) or section.name is None:
+            continue
+        if section.name in unloaded:
+            unloaded.remove(section.name)
             continue
         if section.name in names:
             text = f"sysfs: cannot create duplicate filename '/module/{load.module.name}/sections/{section.name}'"
