@@ -179,7 +179,7 @@ class Judge:
             unchecked += [one for one in unknown if one not in unchecked]
             if refusing is None:
                 counting = [finding for finding in found if not finding.ignored]
-                lines += _printed(counting, spent)
+                lines += _printed(counting, spent, _longest_line(load))
                 refusing = _last_refusal(counting)
                 if refusing:
                     earlier = tuple(dict.fromkeys(one.rule for one in unchecked if not one.ignored))
@@ -262,13 +262,20 @@ def _known_version(version: Version) -> Version:
     return min(version, NEWEST, key=lambda one: (one[0], one[1]))
 
 
-def _printed(findings: Sequence[Finding], spent: set[str]) -> list[str]:
+def _longest_line(load: Load) -> int:
+    """How many bytes of a line the log takes: a record less its prefix, level and end (kernel/printk/printk.c)."""
+    if load.version.since(6, 3):
+        return 1021
+    return 973 if load.target.option("PRINTK_CALLER") == "y" else 989
+
+
+def _printed(findings: Sequence[Finding], spent: set[str], longest: int) -> list[str]:
     """The lines of one stage in their order, less those that the kernel prints only once and has printed."""
     lines = sorted((line for finding in findings for line in finding.log), key=lambda line: line.order)
     shown = []
     for line in lines:
         if line.once is None or line.once not in spent:
-            shown.append(line.text)
+            shown.append(line.text[:longest])
         if line.once is not None:
             spent.add(line.once)
     return shown

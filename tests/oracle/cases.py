@@ -135,6 +135,9 @@ class Cases:
         tried: Counter[str] = Counter()
         for path in modules_below(kernel.modules):
             module = read_module(path)
+            # its parameter has it write more than the log holds
+            if module.name == "ansi_cprng":
+                continue
             if path.stat().st_size > 100_000 or predict(module, target, loader="insmod").verdict != "loads":
                 continue
             for one in module.parameters or ():
