@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..loader.facts import Finding, Prediction
-from ..module.facts import Module, Signature
+from ..module.facts import Module, Parameter, Signature
 from ..target.facts import Target
 
 SCHEMA = 1
@@ -122,6 +122,11 @@ def target_object(target: Target) -> dict[str, Any]:
         "modversions": target.modversions,
         "symbols": target.symbols.count if target.symbols else None,
         "this_module_size": target.this_module_size,
+        "btf": target.btf is not None,
+        "certificates": len(target.certificates),
+        "builtin": len(target.builtin.modules) if target.builtin else None,
+        "cmdline": target.cmdline,
+        "lockdown": target.lockdown,
         "sources": dict(target.sources),
         "notes": list(target.notes),
     }
@@ -164,6 +169,7 @@ def _show_entry(module: Module | tuple[str, str]) -> dict[str, Any]:
             {"name": export.name, "crc": crc(export.crc), "gpl": export.gpl, "namespace": export.namespace or None}
             for export in module.exports
         ],
+        parameters=_parameters(module.parameters),
         this_module_size=module.this_module_size,
         signature=_signature(module.signature),
     )
@@ -172,6 +178,12 @@ def _show_entry(module: Module | tuple[str, str]) -> dict[str, Any]:
 
 def _versions(versions: tuple[tuple[str, int], ...] | None) -> list[list[str | None]] | None:
     return None if versions is None else [[name, crc(value)] for name, value in versions]
+
+
+def _parameters(parameters: tuple[Parameter, ...] | None) -> list[dict[str, Any]] | None:
+    if parameters is None:
+        return None
+    return [{"name": one.name, "type": one.type or None, "array": one.array, "max": one.max} for one in parameters]
 
 
 def _signature(signature: Signature | None) -> dict[str, Any] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ..module.facts import Module, Signature
+from ..module.facts import Module, Parameter, Signature
 from ..target.facts import Target
 from .style import Style
 
@@ -27,6 +27,7 @@ def _module(module: Module, style: Style, verbose: bool) -> str:
         ("depends", module.info("depends") or "nothing"),
         ("imports namespaces", ", ".join(sorted(module.import_namespaces)) or "none"),
         ("struct module", f"{module.this_module_size} bytes" if module.this_module_size is not None else "none"),
+        ("parameters", _parameters(module)),
         ("CRCs", _versions(module)),
         ("signature", _signature(module.signature)),
     ]
@@ -61,6 +62,17 @@ def _crc(value: int | None) -> str:
     return "-" * 10 if value is None else f"0x{value:08x}"
 
 
+def _parameters(module: Module) -> str:
+    if module.parameters is None:
+        return "of an older kind, not read"
+    return ", ".join(f"{one.name} ({_kind(one)})" for one in module.parameters) or "none"
+
+
+def _kind(one: Parameter) -> str:
+    kind = one.type or "its own kind"
+    return f"up to {one.max} of {kind}" if one.array else kind
+
+
 def _signature(signature: Signature | None) -> str:
     if signature is None:
         return "none"
@@ -75,6 +87,15 @@ def _list(title: str, rows: Sequence[str], verbose: bool) -> list[str]:
 
 def _cut(rows: Sequence[object], verbose: bool) -> list[str]:
     return [] if verbose or len(rows) <= SHOWN else [f"    … and {len(rows) - SHOWN} more (-v shows all)"]
+
+
+def _certificates(target: Target) -> str | None:
+    found = target.certificates
+    if not found:
+        return None
+    rest = "" if target.all_certificates else ", and perhaps others"
+    without = sum(one.key is None for one in found)
+    return f"{len(found)}{f' ({without} without the key)' if without else ''}{rest}"
 
 
 def target_report(target: Target, style: Style) -> str:
@@ -92,6 +113,11 @@ def target_report(target: Target, style: Style) -> str:
         ("CONFIG_MODVERSIONS", states[target.modversions], "config"),
         ("symbols", f"{symbols.count}{whole}" if symbols else None, "symbols"),
         ("struct module", f"{target.this_module_size} bytes" if target.this_module_size else None, "this_module_size"),
+        ("type information", f"{len(target.btf.data)} bytes" if target.btf else None, "btf"),
+        ("certificates", _certificates(target), "certificates"),
+        ("built in", f"{len(target.builtin.modules)} modules" if target.builtin else None, "builtin"),
+        ("command line", target.cmdline, "cmdline"),
+        ("lockdown", target.lockdown, "lockdown"),
         ("config", target.config.path if target.config else None, "config"),
     ]
     lines = []

@@ -142,7 +142,8 @@ class Collector:
             self.notes.append(f"{module.path} is of another build, and not used: {module.vermagic!r}, not {known!r}")
             return
         self.this_module_size.give(module.this_module_size, module.path)
-        self.certificates += signed_by(module.signature)
+        if not any(map(self._has_signed, self.certificates)):
+            self.certificates += signed_by(module.signature)
 
     def finish(self, tables: list[Symvers], *, built_here: bool) -> Target:
         """The target that the facts make, with what follows from them: byte order, vermagic, contradictions."""
