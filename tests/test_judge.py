@@ -428,6 +428,20 @@ def test_something_built_in_has_the_name() -> None:
     assert "builtin-clash" in unchecked(with_builtin(Builtin(none, names, none, names), 6, 1, 176))
 
 
+def test_extended_versions_need_a_name_each() -> None:
+    tables = tuple(
+        CHRDEVBASE.elf.sections[1]._replace(name=name, sh_flags=2)
+        for name in ("__version_ext_crcs", "__version_ext_names")
+    )
+    elf = CHRDEVBASE.elf._replace(sections=(*CHRDEVBASE.elf.sections, *tables))
+    newest = at(RK3588, 6, 14, 0)
+    refused = predict(replace(CHRDEVBASE, elf=elf, unnamed_versions=1), newest)
+    assert "more extended version crcs than names" in refused.log
+    assert "more extended version crcs than names" not in predict(replace(CHRDEVBASE, elf=elf), newest).log
+    earlier = predict(replace(CHRDEVBASE, elf=elf, unnamed_versions=1), at(RK3588, 6, 13, 0))
+    assert "more extended version crcs than names" not in earlier.log
+
+
 def test_two_sections_of_one_name() -> None:
     """Up to 6.12 a complaint, in 7.3 a refusal; names of sections that are not loaded do not matter."""
     sections = CHRDEVBASE.elf.sections

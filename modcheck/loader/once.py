@@ -24,6 +24,6 @@ _BITS = {
 def already(tainted: int) -> frozenset[str]:
     """What a kernel whose /proc/sys/kernel/tainted reads `tainted` does not print again.
 
-    `no-symbol-version`, printed once in a boot by kernels of kernel.org, leaves no trace there.
+    `no-symbol-version`, printed once in a boot by kernels of kernel.org, and `btf-mismatch` leave no trace there.
     """
     return frozenset(name for name, bits in _BITS.items() if tainted & bits)

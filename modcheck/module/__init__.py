@@ -12,7 +12,14 @@ from .facts import SHF_ALLOC, SHT_NOBITS, Elf, Export, Header, Module, Section, 
 from .parameters import read_parameters
 from .relocations import read_relocations
 from .signature import read_signature
-from .tables import read_exports, read_modinfo, read_module_name, read_versions, read_versions_ext
+from .tables import (
+    count_unnamed_versions,
+    read_exports,
+    read_modinfo,
+    read_module_name,
+    read_versions,
+    read_versions_ext,
+)
 
 __all__ = [
     "Elf",
@@ -78,6 +85,7 @@ def parse_module(data: bytes, path: str, kind: str | None = None, error: str | N
         btf=_content(image, ".BTF"),
         btf_base=_content(image, ".BTF.base"),
         signature=read_signature(data),
+        unnamed_versions=count_unnamed_versions(image),
     )
 
 

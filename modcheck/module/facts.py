@@ -217,6 +217,8 @@ class Module:
     btf_base: bytes | None
     """the bytes of `.BTF.base`: what `.BTF` continues, where that is not the kernel's (6.11 and later)"""
     signature: Signature | None
+    unnamed_versions: int = 0
+    """how many CRCs of `__version_ext_crcs` have no name in `__version_ext_names`"""
 
     def info(self, tag: str) -> str | None:
         """The first value of modinfo's `tag`, as the kernel's get_modinfo() takes it; None when there is none."""

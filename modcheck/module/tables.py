@@ -63,6 +63,15 @@ def read_versions_ext(image: Image) -> tuple[tuple[str, int], ...] | None:
     return tuple(zip((text(name) for name in image.bytes_of(names).split(b"\0")), values))
 
 
+def count_unnamed_versions(image: Image) -> int:
+    """How many CRCs of the extended version table have no name."""
+    crcs = image.find("__version_ext_crcs", SHF_ALLOC)
+    names = image.find("__version_ext_names", SHF_ALLOC)
+    if crcs is None or names is None:
+        return 0
+    return max(0, crcs.sh_size // 4 - image.bytes_of(names).count(b"\0"))
+
+
 def read_exports(image: Image, rows: Rows, strings: bytes, owner: str) -> tuple[Export, ...]:
     """What the module exports, table by table in the kernel's order; `owner` is the module's own name."""
     found: list[Export] = []

@@ -213,6 +213,8 @@ def _symbol_table(load: Load) -> Check:
                    ("__version_ext_crcs", "__version_ext_names")]  # fmt: skip
         if present[0] != present[1]:
             yield _said("extended version crc+name presence does not match")
+        elif load.module.unnamed_versions:
+            yield _said("more extended version crcs than names")
     if load.version.since(6, 13):
         if elf.strtab_edges is None:
             yield _said("empty symbol string table")
