@@ -80,6 +80,7 @@ def save(path: Path, truth: Truth) -> None:
             "endianness": target.endianness,
             "this_module_size": target.this_module_size,
             "cmdline": target.cmdline,
+            "entry_points": sorted(target.entry_points) if target.entry_points is not None else None,
         },
         "certificates": [
             (one.issuer.hex(), one.serial, one.key_id.hex(), one.key.hex() if one.key and verifies else None)
@@ -113,9 +114,11 @@ def load(path: Path) -> Truth:
     )
     facts = document["target"]
     version = facts.pop("version")
+    places = facts.pop("entry_points", None)
     target = Target(
         **facts,
         version=Version(*version),
+        entry_points=frozenset(places) if places is not None else None,
         config=Config(f"# Linux/x {document['config']['version']} Kernel Configuration\n{options}", str(path)),
         symbols=Symbols([Symvers("".join(document["symvers"]).encode(), str(path))]),
         certificates=tuple(
@@ -230,6 +233,7 @@ def unpack(packed: dict[str, Any]) -> Module:
             "modinfo": _pairs(packed["modinfo"]),
             "versions": _pairs(packed["versions"]),
             "versions_ext": _pairs(packed["versions_ext"]),
+            "entry_points": _pairs(packed.get("entry_points", ())),
             "parameters": _parameters(packed.get("parameters", ())),
             "symbols": tuple(Symbol(*symbol) for symbol in packed["symbols"]),
             "exports": tuple(Export(*export) for export in packed["exports"]),

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import cache
 
-from ..module.facts import Export, Module
+from ..module.facts import SHF_ALLOC, Export, Module
 from ..target.facts import Target
 from ..target.symvers import KERNEL
 from ..version import Version
@@ -127,7 +127,7 @@ class Judge:
             return kernel + given + others
 
         return Load(
-            module=module,
+            module=_as_read(module, version),
             target=self.target,
             version=version,
             find=find,
@@ -249,6 +249,15 @@ class Judge:
         if installed and self.loader == "modprobe":
             assumed.append(f"installed there, of that build, and not proprietary: {', '.join(installed)}")
         return tuple(assumed)
+
+
+def _as_read(module: Module, version: Version) -> Module:
+    """The module as that version reads it: until 6.3 a .modinfo that is not to be loaded is none."""
+    if version.since(6, 4) or not module.modinfo:
+        return module
+    if any(section.name == ".modinfo" and section.sh_flags & SHF_ALLOC for section in module.elf.sections):
+        return module
+    return replace(module, modinfo=(), info_name=None)
 
 
 def _decompresses(load: Load) -> bool:

@@ -14,6 +14,7 @@ from .relocations import read_relocations
 from .signature import read_signature
 from .tables import (
     count_unnamed_versions,
+    read_entry_points,
     read_exports,
     read_modinfo,
     read_module_name,
@@ -79,12 +80,13 @@ def parse_module(data: bytes, path: str, kind: str | None = None, error: str | N
             for section in image.sections
             if section.name and section.sh_size and section.name.startswith(("__ksymtab", "__kcrctab", "__kflagstab"))
         ),
-        relocations=read_relocations(image),
+        relocations=read_relocations(image, rows),
         parameters=read_parameters(image, rows, strings),
         this_module_size=this_module.sh_size if this_module and this_module.sh_type != SHT_NOBITS else None,
         btf=_content(image, ".BTF"),
         btf_base=_content(image, ".BTF.base"),
         signature=read_signature(data),
+        entry_points=read_entry_points(image, rows, strings),
         unnamed_versions=count_unnamed_versions(image),
     )
 

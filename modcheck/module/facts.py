@@ -82,9 +82,14 @@ class Relocations(NamedTuple):
     nonzero: tuple[int, int] | None
     """x86-64: type and record of the first whose place is not zero, which the loader refuses"""
     far: tuple[int, int] | None = None
-    """x86-64: type and record of the first whose addend is too large for its field"""
+    """x86-64: type and record of the first whose value does not fit its field: for its addend alone, or because its
+    symbol's section is not loaded and lies elsewhere"""
     outside: tuple[int, int] | None = None
     """x86-64: type and record of the first whose place lies beyond the end of its section"""
+    overlap: tuple[int, int] | None = None
+    """x86-64: type and record of the first whose place an earlier one has written in part"""
+    beyond: tuple[int, int] | None = None
+    """x86-64: type and record of the first whose symbol the symbol table does not have"""
 
 
 class Parameter(NamedTuple):
@@ -217,6 +222,8 @@ class Module:
     btf_base: bytes | None
     """the bytes of `.BTF.base`: what `.BTF` continues, where that is not the kernel's (6.11 and later)"""
     signature: Signature | None
+    entry_points: tuple[tuple[str, int], ...] = ()
+    """the pointers in struct module that relocations set: symbol (`init_module`, `cleanup_module`) and offset"""
     unnamed_versions: int = 0
     """how many CRCs of `__version_ext_crcs` have no name in `__version_ext_names`"""
 

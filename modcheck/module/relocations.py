@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from .elf import Image
 from .facts import SHF_ALLOC, SHT_NOBITS, SHT_REL, SHT_RELA, Relocations
+from .tables import Rows
 
 _EM_X86_64, _EM_MIPS = 62, 8
 #: x86-64: bytes that a relocation of this type is written to
@@ -27,7 +28,7 @@ _FAR_TYPES = (10, 11)
 _FAR = 1 << 31
 
 
-def read_relocations(image: Image) -> tuple[Relocations, ...]:
+def read_relocations(image: Image, rows: Rows) -> tuple[Relocations, ...]:
     """The relocation sections whose target is loaded, in the order of the section table.
 
     Records of mips64 have three types each, of which kernels look at the first that is applied alone.
@@ -45,13 +46,16 @@ def read_relocations(image: Image) -> tuple[Relocations, ...]:
         size = (12 if rela else 8) if image.bits == 32 else (24 if rela else 16)
         data = image.bytes_of(section)
         data = data[: len(data) - len(data) % size]
-        nonzero = far = outside = None
+        nonzero = overlap = far = outside = beyond = None
         if rela and image.header.e_machine == _EM_X86_64 and image.bits == 64:
             places = _places(data)
-            far, outside = _far(places, data), _outside(places, target.sh_size)
-            nonzero = None if target.sh_type == SHT_NOBITS else _nonzero_place(places, image.bytes_of(target))
+            beyond = _first(places, lambda _, symbol: symbol >= len(rows))
+            far = min(filter(None, (_far(places, data), _loose(places, image, rows))), key=itemgetter(1), default=None)
+            outside = _outside(places, target.sh_size)
+            if target.sh_type != SHT_NOBITS:
+                nonzero, overlap = _nonzero_place(places, image.bytes_of(target))
         types = _types(image, data, size)
-        found.append(Relocations(index, section.sh_info, rela, types, nonzero, far, outside))
+        found.append(Relocations(index, section.sh_info, rela, types, nonzero, far, outside, overlap, beyond))
     return tuple(found)
 
 
@@ -72,26 +76,44 @@ def _types(image: Image, data: bytes, size: int) -> tuple[tuple[int, int], ...]:
 
 
 class _Places(NamedTuple):
-    """Where x86-64 records are written: offset, type and width of each, in bytes."""
+    """Where x86-64 records are written: offset, type, width in bytes and symbol of each."""
 
     offsets: tuple[int, ...]
     kinds: tuple[int, ...]
     widths: bytes
-
-    def first(self, wrong: Callable[[int, int], bool]) -> tuple[int, int] | None:
-        """Type and record of the first for which `wrong(offset, width)`."""
-        for record, (offset, width) in enumerate(zip(self.offsets, self.widths)):
-            if width and wrong(offset, width):
-                return self.kinds[record], record
-        return None
+    symbols: tuple[int, ...]
 
 
 def _places(data: bytes) -> _Places:
     words = struct.unpack(f"<{len(data) // 8}Q", data)
     kinds = tuple(map(_LOW_WORD, words[1::3]))
+    symbols = struct.unpack(f"<{len(data) // 4}I", data)[3::6]
     if max(kinds, default=0) < 256:
-        return _Places(words[0::3], kinds, bytes(kinds).translate(_WIDTHS))
-    return _Places(words[0::3], kinds, bytes(_X86_64_WIDTHS.get(kind, 0) for kind in kinds))
+        return _Places(words[0::3], kinds, bytes(kinds).translate(_WIDTHS), symbols)
+    return _Places(words[0::3], kinds, bytes(_X86_64_WIDTHS.get(kind, 0) for kind in kinds), symbols)
+
+
+def _first(places: _Places, wrong: Callable[[int, int], bool]) -> tuple[int, int] | None:
+    """Type and record of the first for which `wrong(type, symbol)`; most often there is none."""
+    suspects = {pair for pair in set(zip(places.kinds, places.symbols)) if wrong(*pair)}
+    if not suspects:
+        return None
+    pairs = list(zip(places.kinds, places.symbols))
+    record = min(map(pairs.index, suspects))
+    return places.kinds[record], record
+
+
+def _loose(places: _Places, image: Image, rows: Rows) -> tuple[int, int] | None:
+    """The first 32-bit relocation whose symbol is in a section that is not loaded: what the kernel
+    has of it for the time being lies beyond 32 bits."""
+
+    def is_loose(kind: int, symbol: int) -> bool:
+        if kind not in _FAR_TYPES or symbol >= len(rows):
+            return False
+        shndx = rows[symbol][2]
+        return 0 < shndx < len(image.sections) and not image.sections[shndx].sh_flags & SHF_ALLOC
+
+    return _first(places, is_loose)
 
 
 def _far(places: _Places, data: bytes) -> tuple[int, int] | None:
@@ -109,25 +131,33 @@ def _outside(places: _Places, size: int) -> tuple[int, int] | None:
     """Type and record of the first relocation that is written beyond the `size` bytes of its section."""
     if max(map(add, places.offsets, places.widths), default=0) <= size:
         return None
-    return places.first(lambda offset, width: offset + width > size)
+    for record, (offset, width) in enumerate(zip(places.offsets, places.widths)):
+        if width and offset + width > size:
+            return places.kinds[record], record
+    return None
 
 
-def _nonzero_place(places: _Places, content: bytes) -> tuple[int, int] | None:
-    """Type and record of the first relocation whose place is not zero, or has been written by an earlier one.
+def _nonzero_place(places: _Places, content: bytes) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
+    """Type and record of the first relocation whose place is not zero, and of the first one before it whose place an
+    earlier one has written in part: the bytes that they share may be zero.
 
-    Nearly always there is none, which passes over all records in C find out.
+    Nearly always there is neither, which passes over all records in C find out.
     """
     if _apart(places) and not _any_byte(places, content):
-        return None
-    written: set[int] = set()
-
-    def touched(offset: int, width: int) -> bool:
+        return None, None
+    written: dict[int, tuple[int, int]] = {}
+    overlap = None
+    for record, (offset, width) in enumerate(zip(places.offsets, places.widths)):
+        if not width:
+            continue
         place = range(offset, offset + width)
-        found = any(content[offset : offset + width]) or not written.isdisjoint(place)
-        written.update(place)
-        return found
-
-    return places.first(touched)
+        same = written.get(offset) == (offset, width)
+        if same or any(content[offset : offset + width]):
+            return (places.kinds[record], record), overlap
+        if overlap is None and any(byte in written for byte in place):
+            overlap = places.kinds[record], record
+        written.update(dict.fromkeys(place, (offset, width)))
+    return None, overlap
 
 
 def _apart(places: _Places) -> bool:

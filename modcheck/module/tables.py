@@ -63,6 +63,15 @@ def read_versions_ext(image: Image) -> tuple[tuple[str, int], ...] | None:
     return tuple(zip((text(name) for name in image.bytes_of(names).split(b"\0")), values))
 
 
+def read_entry_points(image: Image, rows: Rows, strings: bytes) -> tuple[tuple[str, int], ...]:
+    """The pointers that relocations set in `.gnu.linkonce.this_module`: name of the symbol, and offset."""
+    section = image.find(".gnu.linkonce.this_module")
+    if section is None:
+        return ()
+    found = relocations_of(image, section, relocation_sections(image))
+    return tuple((image.string(strings, rows[symbol][0]), offset) for offset, symbol, _ in found if symbol < len(rows))
+
+
 def count_unnamed_versions(image: Image) -> int:
     """How many CRCs of the extended version table have no name."""
     crcs = image.find("__version_ext_crcs", SHF_ALLOC)

@@ -64,6 +64,7 @@ class Collector:
         self.vendor: Fact[str] = Fact("vendor", notes)
         self.vermagic: Fact[str] = Fact("vermagic", notes)
         self.reference: Module | None = None
+        self.entry_points: set[int] = set()
         self.seed: Fact[str] = Fact("randstruct seed", notes)
         self.this_module_size: Fact[int] = Fact("this_module_size", notes)
         self.btf: Fact[Btf] = Fact("btf", notes, lambda one, other: True)
@@ -124,6 +125,12 @@ class Collector:
         if len(releases) > 1:
             raise TargetError(found[0].path, f"beside it lie modules of another kernel: {', '.join(sorted(releases))}")
         self.reference = found[0] if found else self.reference
+        self.entry_points.update(offset for module in found for _, offset in module.entry_points)
+
+    def _entry_points(self) -> frozenset[int] | None:
+        """Where modules of the kernel's own build set pointers in struct module; None where none was used."""
+        used = self.reference is not None and self.this_module_size.origin == self.reference.path
+        return frozenset(self.entry_points) if used else None
 
     def _has_signed(self, certificate: Certificate) -> bool:
         """Whether a module of the kernel's own build is signed with it."""
@@ -193,6 +200,9 @@ class Collector:
             config=config,
             symbols=symbols,
             this_module_size=self.this_module_size.value,
+            entry_points=frozenset(self.entry_points)
+            if self.this_module_size.origin == self._reference_path()
+            else None,
             btf=self.btf.value,
             builtin=self.builtin.value,
             certificates=tuple(self.certificates),

@@ -66,6 +66,8 @@ class Target:
     symbols: Symbols | None = None
     this_module_size: int | None = None
     """sizeof(struct module) in bytes"""
+    entry_points: frozenset[int] | None = None
+    """offsets in struct module of its pointers to init and exit"""
     btf: Btf | None = None
     """its type information"""
     builtin: Builtin | None = None

@@ -73,6 +73,7 @@ def relocation(load: Load) -> Iterator[Answer]:
         if arch and load.module.relocations:
             yield Unknown(RULE, f"which types of relocations the loader of {arch} applies: not known to modcheck")
         return
+    yield from _into_struct_module(load, arch)
     for section in load.module.relocations:
         if _LOADERS[arch].rela not in (None, section.rela):
             kind = "RELA" if section.rela else "REL"
@@ -83,9 +84,32 @@ def relocation(load: Load) -> Iterator[Answer]:
             where = f"record {section.outside[1]} of section {section.section} is written"
             yield Unknown(RULE, f"what lies in memory behind section {section.target}, where {where}: no file tells")
         failed = _first_failure(load, section, known, arch)
+        yield from _undecided(section, failed)
         if failed:
             yield failed
             return
+
+
+def _into_struct_module(load: Load, arch: str) -> Iterator[Unknown]:
+    """Pointers that the module sets in struct module elsewhere than the kernel's own modules do: by then the kernel has
+    filled other fields, and x86-64 refuses places that are not zero."""
+    known = load.target.entry_points
+    if arch != "x86_64" or not known:
+        return
+    odd = [f"{name} at {offset:#x}" for name, offset in load.module.entry_points if offset not in known]
+    if odd:
+        yield Unknown(RULE, f"what the kernel's struct module has where the module sets {', '.join(odd)}")
+
+
+def _undecided(section: Relocations, failed: Finding | None) -> Iterator[Unknown]:
+    """Records before the one that is refused for certain, whose outcome depends on addresses."""
+    end = failed.details["record"] if failed else None
+    for found, what in (
+        (section.overlap, "shares bytes with an earlier one, which may be zero by then or not"),
+        (section.beyond, "is of a symbol beyond the symbol table, where other memory lies"),
+    ):
+        if found and (end is None or found[1] < end):
+            yield Unknown(RULE, f"what becomes of record {found[1]} of section {section.section}: it {what}")
 
 
 def _first_failure(load: Load, section: Relocations, known: set[int], arch: str) -> Finding | None:
@@ -103,7 +127,8 @@ def _first_failure(load: Load, section: Relocations, known: set[int], arch: str)
             f"module: `{load.module.name}' likely not compiled with -mcmodel=kernel",
         )
         written = tuple(line(text, order) for order, text in enumerate(texts))
-        return Finding(RULE, "error", "a relocated value does not fit its field", "ENOEXEC", written, {"type": kind})
+        section_details = {"type": kind, "record": record}
+        return Finding(RULE, "error", "a relocated value does not fit its field", "ENOEXEC", written, section_details)
     if nonzero and load.version.since(4, 3):
         summary = "a place to be relocated is not zero: relocated before, or damaged"
         text = _nonzero_line(load, section, *nonzero)
