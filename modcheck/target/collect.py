@@ -200,9 +200,7 @@ class Collector:
             config=config,
             symbols=symbols,
             this_module_size=self.this_module_size.value,
-            entry_points=frozenset(self.entry_points)
-            if self.this_module_size.origin == self._reference_path()
-            else None,
+            entry_points=self._entry_points(),
             btf=self.btf.value,
             builtin=self.builtin.value,
             certificates=tuple(self.certificates),
