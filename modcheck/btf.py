@@ -23,7 +23,8 @@ EXTRA = {
     "INT": (4, 0), "ARRAY": (12, 0), "STRUCT": (0, 12), "UNION": (0, 12), "ENUM": (0, 8), "FUNC_PROTO": (0, 8),
     "VAR": (4, 0), "DATASEC": (0, 12), "DECL_TAG": (4, 0), "ENUM64": (0, 12),
 }  # fmt: skip
-_HEADER = 32
+#: bytes of the header since 7.1; until then the last 8 are not there
+HEADER = 32
 
 
 class Type(NamedTuple):
@@ -53,7 +54,7 @@ class Btf:
         self.data = data
         self.order = "<" if endianness == "little" else ">"
         (self.header_length,) = struct.unpack(self.order + "I", data[4:8].ljust(4, b"\0"))
-        header = data[: min(self.header_length, _HEADER)].ljust(_HEADER, b"\0")
+        header = data[: min(self.header_length, HEADER)].ljust(HEADER, b"\0")
         fields = struct.unpack(self.order + "HBBIIIIIII", header)
         self.magic, self.version, self.flags = fields[:3]
         self.type_off, self.type_len, self.str_off, self.str_len, self.layout_off, self.layout_len = fields[4:]

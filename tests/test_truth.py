@@ -8,10 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from oracle.compare import masked
+from oracle.compare import masked, predict_load
 from truth import load
-
-from modcheck import predict
 
 TRUTHS = sorted((Path(__file__).parent / "data" / "truth").glob("*.json.xz"))
 
@@ -22,16 +20,8 @@ def test_what_the_kernel_did(path: Path) -> None:
     modules = {seen.module.name: seen.module for seen in truth.loads}
     differences = []
     for seen in truth.loads:
-        prediction = predict(
-            seen.module,
-            truth.target,
-            loader="insmod",
-            loaded=[modules[name] for name in seen.loaded if name in modules],
-            force_modversion=bool(seen.flags & 1),
-            force_vermagic=bool(seen.flags & 2),
-            arguments=seen.arguments,
-            already=seen.spent,
-        )
+        loaded = [modules[name] for name in seen.loaded if name in modules]
+        prediction = predict_load(seen.module, truth.target, seen.flags, seen.arguments, loaded, seen.spent)
         predicted = (prediction.verdict, prediction.errno, tuple(map(masked, prediction.log)))
         if predicted != ("loads" if seen.accepted else "refused", seen.errno, seen.log):
             differences.append((seen.module.path, predicted, seen.errno, seen.log))

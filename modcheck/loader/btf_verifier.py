@@ -134,10 +134,14 @@ class _Verifier:
     def _name_fits(self, offset: int) -> bool:
         return offset <= _MAX_NAME_OFFSET and offset < self.base.str_len + self.btf.str_len
 
-    def _string(self, offset: int) -> bytes | None:
-        strings = self.base.strings
+    def _place(self, offset: int) -> tuple[bytes, int]:
+        """The strings that have the name, the kernel's or the module's own, and where in them."""
         if offset >= self.base.str_len:
-            strings, offset = self.btf.strings, offset - self.base.str_len
+            return self.btf.strings, offset - self.base.str_len
+        return self.base.strings, offset
+
+    def _string(self, offset: int) -> bytes | None:
+        strings, offset = self._place(offset)
         if offset >= len(strings):
             return None
         return strings[offset : strings.find(b"\0", offset)]
@@ -150,9 +154,7 @@ class _Verifier:
 
     def _matches(self, form: re.Pattern[bytes], offset: int) -> bool:
         """Whether the string at `offset` has that form, and is no longer than the kernel allows."""
-        strings = self.base.strings
-        if offset >= self.base.str_len:
-            strings, offset = self.btf.strings, offset - self.base.str_len
+        strings, offset = self._place(offset)
         found = form.match(strings, offset)
         return found is not None and found.end() - offset <= self.name_length + 1
 
@@ -239,12 +241,15 @@ class _Verifier:
 
     # by kind: what is wrong with it, at most one message of which is used
 
-    def _int(self, one: Type) -> Iterator[bytes]:
-        (data,) = self.words(one.at, 1)
+    def _bare(self, one: Type) -> Iterator[bytes]:
         if one.vlen:
             yield b"vlen != 0"
         if one.kind_flag:
             yield b"Invalid btf_info kind_flag"
+
+    def _int(self, one: Type) -> Iterator[bytes]:
+        (data,) = self.words(one.at, 1)
+        yield from self._bare(one)
         if data >> 28:
             raise _Stop(self._title(one), b" ", b"Invalid int_data:%x" % data, b"", about_type=True)
         bits = (data & 255) + (data >> 16 & 255)
@@ -292,10 +297,7 @@ class _Verifier:
         element, index, _ = self.words(one.at, 3)
         if one.name_off:
             yield b"Invalid name"
-        if one.vlen:
-            yield b"vlen != 0"
-        if one.kind_flag:
-            yield b"Invalid btf_info kind_flag"
+        yield from self._bare(one)
         if one.size:
             yield b"size != 0"
         if not 0 < element <= _MAX_ID:
@@ -328,10 +330,7 @@ class _Verifier:
             yield b"Invalid btf_info kind_flag"
 
     def _var(self, one: Type) -> Iterator[bytes]:
-        if one.vlen:
-            yield b"vlen != 0"
-        if one.kind_flag:
-            yield b"Invalid btf_info kind_flag"
+        yield from self._bare(one)
         yield from self._named(one)
         if not 0 < one.size <= _MAX_ID:
             yield b"Invalid type_id"
@@ -352,10 +351,7 @@ class _Verifier:
             yield b"Invalid btf_info size"
 
     def _float(self, one: Type) -> Iterator[bytes]:
-        if one.vlen:
-            yield b"vlen != 0"
-        if one.kind_flag:
-            yield b"Invalid btf_info kind_flag"
+        yield from self._bare(one)
         if one.size not in (2, 4, 8, 12, 16):
             yield b"Invalid type_size"
 

@@ -171,6 +171,7 @@ class Judge:
         spent = set(already)
         refusing: Finding | None = None
         earlier: tuple[str, ...] = ()
+        longest = _longest_line(load)
         for stage in stages(load.version):
             answers = list(stage(load))
             found = [self._marked(answer) for answer in answers if isinstance(answer, Finding)]
@@ -179,7 +180,7 @@ class Judge:
             unchecked += [one for one in unknown if one not in unchecked]
             if refusing is None:
                 counting = [finding for finding in found if not finding.ignored]
-                lines += _printed(counting, spent, _longest_line(load))
+                lines += _printed(counting, spent, longest)
                 refusing = _last_refusal(counting)
                 if refusing:
                     earlier = tuple(dict.fromkeys(one.rule for one in unchecked if not one.ignored))

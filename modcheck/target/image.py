@@ -10,7 +10,8 @@ import re
 import struct
 from collections.abc import Iterator
 
-from ..btf import Btf
+from ..arch import Endianness
+from ..btf import HEADER, Btf
 from ..errors import TargetError
 from ..files import first_stream, read_bytes
 from .certificates import Certificate, parse_certificate
@@ -21,7 +22,7 @@ _LAYERS = 6
 _BANNER = re.compile(rb"Linux version (\d+\.\d+\S*) [ -~]*\n")
 _STREAMS = re.compile(rb"\x1f\x8b\x08|\xfd7zXZ\0|\x28\xb5\x2f\xfd")
 _CERTIFICATE = re.compile(rb"\x30\x82..\x30\x82..\xa0\x03\x02\x01\x02\x02", re.DOTALL)
-_BTF = {
+_BTF: dict[Endianness, re.Pattern[bytes]] = {
     "little": re.compile(rb"\x9f\xeb\x01\0[\x18\x20]\0\0\0\0\0\0\0"),
     "big": re.compile(rb"\xeb\x9f\x01\0\0\0\0[\x18\x20]\0\0\0\0"),
 }
@@ -50,12 +51,14 @@ class Image:
         found = []
         for endianness, magic in _BTF.items():
             for match in magic.finditer(self.data):
-                if len(self.data) - match.start() < 32:
+                start = match.start()
+                if len(self.data) - start < HEADER:
                     continue
-                end = match.start() + _btf_length(self.data, match.start(), endianness)
-                one = Btf(self.data[match.start() : end], "little" if endianness == "little" else "big")
-                if one.type_len and one.str_off == one.type_len and end <= len(self.data) and one.whole:
-                    found.append(one)
+                one = Btf(self.data[start : start + HEADER], endianness)
+                end = start + one.header_length + one.type_len + one.str_len + one.layout_len
+                if one.type_len and one.str_off == one.type_len and end <= len(self.data):
+                    found.append(Btf(self.data[start:end], endianness))
+        found = [one for one in found if one.whole]
         return max(found, key=lambda one: len(one.data), default=None)
 
     def certificates(self) -> tuple[Certificate, ...]:
@@ -84,13 +87,6 @@ def _without_pe_signature(data: bytes) -> bytes:
     # the fifth data directory, which has an offset in the file
     offset, size = struct.unpack_from("<II", data, optional + (112 if wide else 96) + 4 * 8)
     return data[:offset] if 0 < offset <= len(data) and size else data
-
-
-def _btf_length(data: bytes, start: int, endianness: str) -> int:
-    order = "<" if endianness == "little" else ">"
-    length, _, type_len, _, str_len = struct.unpack_from(f"{order}5I", data, start + 4)
-    layout = struct.unpack_from(f"{order}I", data, start + 28)[0] if length >= 32 else 0
-    return int(length + type_len + str_len + layout)
 
 
 def _unpacked(data: bytes, path: str) -> bytes:

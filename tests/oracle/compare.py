@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,8 @@ class Comparison:
 
     result: Result
     module: Module
+    before: frozenset[str]
+    """what was printed before, and will not be again (`LogLine.once`)"""
     prediction: Prediction
     seen_lines: tuple[str, ...]
     agrees: bool | None
@@ -62,6 +64,22 @@ def _without_dumps(lines: Iterable[str]) -> Iterator[str]:
         inside = inside and line != " </TASK>"
 
 
+def predict_load(
+    module: Module, target: Target, flags: int, arguments: str, loaded: Sequence[Module], before: Collection[str]
+) -> Prediction:
+    """What the kernel should answer to one finit_module(2) call, with `loaded` in it and `before` printed."""
+    return predict(
+        module,
+        target,
+        loader="insmod",
+        loaded=loaded,
+        force_modversion=bool(flags & IGNORE_MODVERSIONS),
+        force_vermagic=bool(flags & IGNORE_VERMAGIC),
+        arguments=arguments,
+        already=before,
+    )
+
+
 def compare(results: Iterable[Result], target: Target) -> list[Comparison]:
     """Predict each load under the state in which it was tried, and compare."""
     modules = {}
@@ -73,21 +91,14 @@ def compare(results: Iterable[Result], target: Target) -> list[Comparison]:
             boot, spent = result.boot, set()
         path = Path(result.load.path)
         module = read_module(path)
-        prediction = predict(
-            module,
-            target,
-            loader="insmod",
-            loaded=[modules[name] for name in result.loaded_before if name in modules],
-            force_modversion=bool(result.load.flags & IGNORE_MODVERSIONS),
-            force_vermagic=bool(result.load.flags & IGNORE_VERMAGIC),
-            arguments=result.load.arguments,
-            already=already(result.tainted_before) | spent,
-        )
+        before = already(result.tainted_before) | spent
+        loaded = [modules[name] for name in result.loaded_before if name in modules]
+        prediction = predict_load(module, target, result.load.flags, result.load.arguments, loaded, before)
         spent |= prediction.spent & UNTRACED
         if result.stays:
             modules[module.name] = module
         seen = tuple(_without_dumps(masked(line.text) for line in result.log))
-        comparisons.append(Comparison(result, module, prediction, seen, _agrees(result, prediction, seen)))
+        comparisons.append(Comparison(result, module, before, prediction, seen, _agrees(result, prediction, seen)))
     return comparisons
 
 

@@ -11,9 +11,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from modcheck.loader.once import already
 from tests.oracle.cases import CASES, Cases
-from tests.oracle.compare import UNTRACED, compare
+from tests.oracle.compare import compare
 from tests.oracle.loads import read_json
 from tests.truth import Seen, Truth, save
 
@@ -31,19 +30,15 @@ def record(cases: Cases, name: str) -> int | None:
     # of loads that stay, too, all are kept: what comes later needs them
     everything = name.startswith("mutants") or any(one.result.stays for one in comparisons)
     step = 1 if everything else -(-len(comparisons) // MOST) or 1
-    loads, spent, boot = [], set(), 0
-    for place, one in enumerate(comparisons):
+    loads = []
+    for one in comparisons[::step]:
         result = one.result
-        if result.boot != boot:
-            boot, spent = result.boot, set()
-        if place % step == 0 and not result.crashed and result.traced:
-            before = sorted(already(result.tainted_before) | spent)
+        if not result.crashed and result.traced:
             accepted = bool(result.accepted)
             errno = None if accepted else result.errno
             load, loaded = result.load, tuple(result.loaded_before)
-            state = (load.flags, load.arguments, tuple(before), loaded)
+            state = (load.flags, load.arguments, tuple(sorted(one.before)), loaded)
             loads.append(Seen(one.module, *state, accepted, errno, one.seen_lines))
-        spent |= one.prediction.spent & UNTRACED
     save(
         TRUTHS / f"{stored.stem}.json.xz",
         Truth(f"{case.kernel.release}, {case.kernel.package}", case.target, tuple(loads)),
