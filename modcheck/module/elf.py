@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, cached_property
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
@@ -18,7 +18,20 @@ from elftools.elf.enums import ENUM_E_MACHINE
 from elftools.elf.structs import ELFStructs
 
 from ..arch import Endianness, bits_of_machine
-from .facts import SHN_ABS, SHN_LIVEPATCH, SHN_UNDEF, SHT_NOBITS, SHT_NULL, SHT_SYMTAB, Elf, Header, Section, Symbol
+from .facts import (
+    SHN_ABS,
+    SHN_LIVEPATCH,
+    SHN_UNDEF,
+    SHT_NOBITS,
+    SHT_NULL,
+    SHT_REL,
+    SHT_RELA,
+    SHT_SYMTAB,
+    Elf,
+    Header,
+    Section,
+    Symbol,
+)
 
 ELF_MAGIC = b"\x7fELF"
 HEADER_SIZE = {32: 52, 64: 64}
@@ -117,6 +130,15 @@ class Image:
             Section(_string(names, row[0]), row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7])
             for row in rows
         )
+
+    @cached_property
+    def relocation_sections(self) -> dict[int, list[Section]]:
+        """The relocation sections by the index of the section that they are for."""
+        found: dict[int, list[Section]] = {}
+        for section in self.sections:
+            if section.sh_type in (SHT_RELA, SHT_REL):
+                found.setdefault(section.sh_info, []).append(section)
+        return found
 
     def bytes_of(self, section: Section) -> bytes:
         """The section's bytes as far as the file has them; none for NOBITS."""

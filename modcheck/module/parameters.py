@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .elf import Image, text
 from .facts import SHN_UNDEF, Parameter
-from .tables import Rows, relocation_sections, relocations_of
+from .tables import Rows, relocations_of
 
 _ARRAY, _STRING = "param_array_ops", "param_ops_string"
 _TYPES = "param_ops_"
@@ -19,13 +19,12 @@ class _Pointers:
 
     def __init__(self, image: Image, rows: Rows, strings: bytes) -> None:
         self.image, self.rows, self.strings = image, rows, strings
-        self.sections = relocation_sections(image)
         self.known: dict[int, dict[int, tuple[int, int]]] = {}
 
     def at(self, section: int, offset: int) -> tuple[int, int] | None:
         """Symbol index and addend of the pointer at `offset` of a section."""
         if section not in self.known:
-            found = relocations_of(self.image, self.image.sections[section], self.sections)
+            found = relocations_of(self.image, self.image.sections[section])
             self.known[section] = {place: (symbol, addend) for place, symbol, addend in found}
         return self.known[section].get(offset)
 

@@ -6,7 +6,7 @@ Sources: `kernel/module/main.c`, `include/linux/export.h` and `scripts/mod/modpo
 from __future__ import annotations
 
 from .elf import Image, text
-from .facts import SHF_ALLOC, SHN_ABS, SHN_UNDEF, SHT_NOBITS, SHT_REL, SHT_RELA, Export, Section
+from .facts import SHF_ALLOC, SHN_ABS, SHN_UNDEF, SHT_NOBITS, SHT_RELA, Export, Section
 
 #: bytes in a record of `__versions` on every architecture: an unsigned long, then the name
 _VERSION_RECORD = {32: "I60s", 64: "Q56s"}
@@ -68,7 +68,7 @@ def read_entry_points(image: Image, rows: Rows, strings: bytes) -> tuple[tuple[s
     section = image.find(".gnu.linkonce.this_module")
     if section is None:
         return ()
-    found = relocations_of(image, section, relocation_sections(image))
+    found = relocations_of(image, section)
     return tuple((image.string(strings, rows[symbol][0]), offset) for offset, symbol, _ in found if symbol < len(rows))
 
 
@@ -84,15 +84,12 @@ def count_unnamed_versions(image: Image) -> int:
 def read_exports(image: Image, rows: Rows, strings: bytes, owner: str) -> tuple[Export, ...]:
     """What the module exports, table by table in the kernel's order; `owner` is the module's own name."""
     found: list[Export] = []
-    relocations = None
     for suffix, gpl in _EXPORT_SECTIONS.items():
         section = image.find("__ksymtab" + suffix)
         if section is None or not section.sh_size:
             continue
-        if relocations is None:
-            relocations = relocation_sections(image)
-        entries = _entries(image, rows, strings, section, relocations)
-        crcs = _crcs(image, rows, image.find("__kcrctab" + suffix), relocations, len(entries))
+        entries = _entries(image, rows, strings, section)
+        crcs = _crcs(image, rows, image.find("__kcrctab" + suffix), len(entries))
         flags = image.find("__kflagstab" + suffix)
         kinds = image.bytes_of(flags) if flags else b""
         for index, (name, namespace) in enumerate(entries):
@@ -101,21 +98,12 @@ def read_exports(image: Image, rows: Rows, strings: bytes, owner: str) -> tuple[
     return tuple(found)
 
 
-def relocation_sections(image: Image) -> dict[int, list[Section]]:
-    """The relocation sections by the index of the section that they are for."""
-    found: dict[int, list[Section]] = {}
-    for section in image.sections:
-        if section.sh_type in (SHT_RELA, SHT_REL):
-            found.setdefault(section.sh_info, []).append(section)
-    return found
-
-
-def relocations_of(image: Image, target: Section, sections: dict[int, list[Section]]) -> list[tuple[int, int, int]]:
+def relocations_of(image: Image, target: Section) -> list[tuple[int, int, int]]:
     """Offset, symbol index and addend of each relocation for `target`, by offset. The words of REL sections hold
     their addends (4 bytes: all architectures with REL have 32 bits, or mips's old 64-bit form)."""
     found = []
     content = image.bytes_of(target)
-    for section in sections.get(image.sections.index(target), ()):
+    for section in image.relocation_sections.get(image.sections.index(target), ()):
         rela = section.sh_type == SHT_RELA
         data = image.bytes_of(section)
         if image.bits == 32:
@@ -135,15 +123,13 @@ def _word(image: Image, data: bytes, offset: int, size: int) -> int:
     return int.from_bytes(data[offset : offset + size], image.endianness)
 
 
-def _entries(
-    image: Image, rows: Rows, strings: bytes, section: Section, sections: dict[int, list[Section]]
-) -> list[tuple[str, str]]:
+def _entries(image: Image, rows: Rows, strings: bytes, section: Section) -> list[tuple[str, str]]:
     """Name and namespace of each entry of a `__ksymtab` section.
 
     An entry is value, name and (5.4+) namespace: offsets of 4 bytes from their own place (x86 and arm64 since 4.19),
     or pointers. On disk they are zero and the relocations tell; which of them are strings tells how long an entry is.
     """
-    relocations = [r for r in relocations_of(image, section, sections) if r[1] < len(rows)]
+    relocations = [r for r in relocations_of(image, section) if r[1] < len(rows)]
     if not relocations:
         return []
     table = image.find("__ksymtab_strings")
@@ -166,9 +152,7 @@ def _string_at(image: Image, table: Section, offset: int) -> str:
     return text(data[start : data.find(b"\0", start)])
 
 
-def _crcs(
-    image: Image, rows: Rows, section: Section | None, sections: dict[int, list[Section]], count: int
-) -> list[int | None]:
+def _crcs(image: Image, rows: Rows, section: Section | None, count: int) -> list[int | None]:
     """The CRC of each of `count` exports; None for each without a table.
 
     5.19+: plain 32-bit words. Before: relocations against `__crc_NAME`, an absolute symbol whose value is the CRC, or
@@ -177,7 +161,7 @@ def _crcs(
     if section is None or not section.sh_size or not count:
         return [None] * count
     width = 8 if section.sh_size == 8 * count else 4
-    relocations = relocations_of(image, section, sections)
+    relocations = relocations_of(image, section)
     if not relocations:
         words = image.unpack("Q" if width == 8 else "I", image.bytes_of(section))
         plain: list[int | None] = [value & 0xFFFFFFFF for (value,) in words]

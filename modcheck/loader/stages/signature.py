@@ -24,11 +24,21 @@ def signed_length(load: Load) -> int:
     """How many bytes of the file the ELF checks see: all without CONFIG_MODULE_SIG, else those before the trailer."""
     module = load.module
     signature = module.signature
-    if signature is None or load.target.option("MODULE_SIG") == "n" or load.force_vermagic or load.force_modversion:
+    if signature is None or load.target.option("MODULE_SIG") == "n" or not _examined(load):
         return module.elf.length
     if _shape(load)[0] is not None:
         return module.elf.length - _MARKER
     return module.elf.length - signature.trailer_length
+
+
+def _examined(load: Load) -> bool:
+    """Whether there is a signature, and the kernel looks at it: a module whose checks are forced counts as unsigned."""
+    return load.module.signature is not None and not (load.force_vermagic or load.force_modversion)
+
+
+def _fatal(load: Load, errno: str | None) -> bool:
+    """Whether this error refuses a module on any kernel; since 5.4 unknown algorithms only make it unsigned."""
+    return errno is not None and not (errno == "ENOPKG" and load.version.since(5, 4))
 
 
 def _shape(load: Load) -> tuple[str | None, str | None]:
@@ -59,8 +69,7 @@ def verified(load: Load) -> bool | None:
     Assumed: in-tree signed modules of the target's own build are signed by its key; and where no key is at hand to
     verify with, that a module is unchanged since it was signed.
     """
-    signature = load.module.signature
-    if signature is None or load.force_vermagic or load.force_modversion or _shape(load)[0] is not None:
+    if not _examined(load) or _shape(load)[0] is not None:
         return False
     if trusted_key(load) is not None:
         return True
@@ -85,7 +94,7 @@ def signature(load: Load) -> Iterator[Answer]:
     if configured == "n":
         return
     errno, text = (None, None)
-    examined = load.module.signature is not None and not (load.force_vermagic or load.force_modversion)
+    examined = _examined(load)
     if examined:
         errno, text = _shape(load)
     if configured is None:
@@ -93,19 +102,14 @@ def signature(load: Load) -> Iterator[Answer]:
             yield Unknown(RULE, needs.CONFIG)
         return
     lines = (line(text),) if text else ()
-    negotiable = errno == "ENOPKG" and load.version.since(5, 4)
-    if errno and not negotiable:
+    if _fatal(load, errno):
         yield Finding(RULE, "error", "the signature's trailer is malformed", errno, lines)
         return
     if examined and not errno and load.version.since(4, 3):
         unfit = list(_unfit(load))
         errno = next((one.errno for one in unfit if isinstance(one, Finding)), None)
-        if unfit and errno != "ENOPKG":
+        if unfit and (errno is None or _fatal(load, errno)):
             yield from unfit
-            return
-        negotiable = errno == "ENOPKG" and load.version.since(5, 4)
-        if errno and not negotiable:
-            yield Finding(RULE, "error", "signed in a way that the kernel does not know", errno)
             return
     known, forced = verified(load) and not errno, _forced(load)
     if known:
