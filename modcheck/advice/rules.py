@@ -77,10 +77,21 @@ RULES = {
         "Compress again, with xz as kbuild does (`xz --check=crc32`), or not at all.",
     ),
     "dependency": Rule(
-        "A module that must be loaded first is itself refused: modprobe stops there, with that one's errno.",
+        "A module that must be loaded first is itself refused: modprobe stops there, with that one's errno. A module "
+        "of a softdep line is tried first as well, but its failure does not matter; weakdep lines are for programs "
+        "that make an initramfs, modprobe does not read them.",
         "modprobe's rule, of every version.",
-        "The modules given in the same call, or those that the kernel's tables name.",
+        "The modules given in the same call, and those of --modules-dir or, without it, of the kernel's tables; "
+        "modules.dep there for the order; modprobe.d where it lies in a root file system.",
         "Mend the module that is named first.",
+    ),
+    "depmod": Rule(
+        "modprobe on the board would not find this very file: it lies in another release's folder, depmod prefers "
+        "another of the same name, or modules.dep is older. Only a warning: the kernel is not asked.",
+        "depmod's rule, of every version: folders of depmod.d's search line in their order, else `updates` before "
+        "all others.",
+        "The file's path; --modules-dir and the depmod.d of the root file system that it lies in.",
+        "Install with `make modules_install`, into `updates`, and run `depmod RELEASE`.",
     ),
     "duplicate-export": Rule(
         "The module exports a symbol that the kernel or a loaded module exports already: ENOEXEC.",

@@ -68,7 +68,11 @@ class Load(NamedTuple):
     opaque: tuple[str, ...] = ()
     """modules that are, or will be, loaded by then, and whose exports are not known"""
     dependencies: tuple[Prediction, ...] = ()
-    """predictions for the modules among those given that must be loaded first"""
+    """predictions for the modules at hand that modprobe loads first because this one needs them, in its order"""
+    order_known: bool = False
+    """whether modules.dep tells that order"""
+    softdeps: tuple[Prediction, ...] = ()
+    """predictions for those that it tries to load first, and whose failure does not matter"""
     cycle: str | None = None
     """a module that this one needs, and that needs this one"""
     force_vermagic: bool = False
@@ -115,7 +119,7 @@ class Prediction:
     findings: tuple[Finding, ...]
     unchecked: tuple[Unknown, ...]
     needs: tuple[str, ...]
-    """modules that must be loaded before, in the order in which the module first uses them"""
+    """modules that must be loaded before, first to last; under insmod only those that it uses itself"""
     assumed: tuple[str, ...]
     compared: bool
     """whether at least versions or vermagic could be compared"""

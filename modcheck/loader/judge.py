@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from functools import cache
 
-from ..module.facts import SHF_ALLOC, Export, Module
+from ..module.facts import SHF_ALLOC, Module
 from ..target.facts import Target
-from ..target.symvers import KERNEL
 from ..version import Version
 from . import needs as facts_needed
 from .errnos import message
@@ -16,6 +14,7 @@ from .facts import Finding, Load, Prediction, Unknown, Verdict
 from .stages.license import is_proprietary
 from .stages.signature import trusted_key
 from .stages.symbols import needed_modules
+from .visible import Visible
 from .walk import NEWEST, stages
 
 #: rules behind which nothing of the file can be judged
@@ -48,22 +47,27 @@ class Judge:
         self.force_vermagic, self.force_modversion = force_vermagic, force_modversion
         self.arguments = arguments
         self.ignore = frozenset(ignore)
-        self.given = {module.name: module for module in modules if module.name and not module.error}
-        present = [one for one in loaded if not isinstance(one, str)]
-        self.loaded = frozenset(one.replace("-", "_") if isinstance(one, str) else one.name for one in loaded)
-        if loader == "modprobe":
-            present += list(self.given.values())
-        self.exports: dict[str, list[Export]] = {}
-        for module in present:
-            for export in module.exports:
-                self.exports.setdefault(export.name, []).append(export)
-        self.replaced = {module.name for module in present}
-        self._known: dict[tuple[str, Version, str], Prediction] = {}
+        self.visible = Visible(target, modules, loaded, loader == "modprobe")
+        self._known: dict[tuple[str, Version, str, frozenset[str]], Prediction] = {}
+        self.proprietary: frozenset[str] = frozenset()
         self.already = frozenset(already or ())
-        if already is None:
-            for one in loaded:
-                if not isinstance(one, str):
-                    self.already |= self.judge(one).spent
+        self._arriving: str | None = None
+        present = [one for one in loaded if not isinstance(one, str)]
+        newest = target.version or NEWEST
+        if already is None or any(is_proprietary(one, newest) for one in present):
+            for one in present:
+                self._arrive(one, already is None)
+
+    def _arrive(self, module: Module, prints: bool) -> None:
+        """What is left behind by a module that is loaded already: it is judged as it was when it came."""
+        self._arriving = module.name
+        prediction = self.judge(module)
+        self._arriving = None
+        self._known.clear()
+        if prediction.proprietary:
+            self.proprietary |= {module.name}
+        if prints:
+            self.already |= prediction.spent
 
     def judge(self, module: Module) -> Prediction:
         """What the target does with `module`; where its version is not known, only what every version agrees on."""
@@ -80,61 +84,87 @@ class Judge:
         unchecked = (*others[0].unchecked, *(Unknown(rule, facts_needed.VERSION) for rule in rules))
         return replace(others[0], verdict="unknown" if refused else others[0].verdict, unchecked=unchecked)
 
-    def _judge(self, module: Module, above: tuple[str, ...], version: Version) -> Prediction:
+    def _judge(
+        self, module: Module, above: tuple[str, ...], version: Version, already: frozenset[str] | None = None
+    ) -> Prediction:
         """`above`: the modules that need it, for modprobe's order."""
-        arguments = "" if above else self.arguments
-        key = (module.path, version, arguments)
-        if key in self._known and not above:
+        already = self.already if already is None else already
+        arguments = self._arguments(module, above)
+        key = (module.path, version, arguments, already)
+        if key in self._known:
             return self._known[key]
         load = self._load(module, version)._replace(arguments=arguments)
-        needs = tuple(name for name in needed_modules(load) if name not in self.loaded)
-        chain = (*above, module.name)
-        given = [self.given[name] for name in needs if self.loader == "modprobe" and name in self.given]
-        dependencies = tuple(
-            self._known.get((one.path, version, "")) or self._judge(one, chain, version)
-            for one in given
-            if one.name not in chain
-        )
-        loaded_before = {name for one in dependencies for name in (*one.needs, one.module.name)}
-        load = load._replace(
-            dependencies=dependencies,
-            cycle=next((one.name for one in given if one.name in chain), None),
-            present=self.loaded | loaded_before | frozenset(needs),
-            proprietary=frozenset(one.module.name for one in dependencies if one.proprietary) | load.proprietary,
-        )
-        spent = frozenset().union(*(one.spent for one in dependencies))
-        prediction = self._walk(load, needs, self.already | spent)
+        load, needs = self._loaded_first(load, (*above, module.name), already)
+        spent = already.union(*(one.spent for one in (*load.dependencies, *load.softdeps)))
+        prediction = self._walk(load, needs, spent)
         if self.loader == "busybox" and prediction.verdict == "refused":
             prediction = self._tried_twice(load, needs, prediction)
-        self._known[key] = prediction
+        if load.cycle is None:
+            self._known[key] = prediction
         return prediction
 
+    def _loaded_first(
+        self, load: Load, chain: tuple[str, ...], already: frozenset[str]
+    ) -> tuple[Load, tuple[str, ...]]:
+        """`load` with what modprobe does before it, and the names of the modules that it needs, first to last.
+
+        modules.dep has them all in modprobe's order; where it does not tell, each comes after what it needs itself.
+        """
+        module, modules = load.module, self.target.modules if self.loader == "modprobe" else None
+        direct = [name for name in needed_modules(load) if name not in self.visible.loaded]
+        told = modules.order(module.name) if modules else None
+        order_known = told is not None and set(direct) <= set(told)
+        names = [name for name in told or () if name not in self.visible.loaded] if order_known else direct
+        needs: dict[str, None] = {}
+        dependencies: list[Prediction] = []
+        cycle = None
+        for name in names:
+            other = self.visible.module(name)
+            if other is None:
+                needs[name] = None
+            elif name in chain:
+                cycle = name
+            else:
+                one = self._judge(other, chain, load.version, already)
+                needs.update(dict.fromkeys((*one.needs, name)))
+                dependencies.append(one)
+                already |= one.spent
+        softdeps = []
+        for name in modules.softdeps(module.name) if modules else ():
+            other = self.visible.module(name)
+            if other and name not in self.visible.loaded and name not in needs and name not in chain:
+                one = self._judge(other, chain, load.version, already)
+                softdeps.append(one)
+                already |= one.spent
+        load = load._replace(
+            dependencies=tuple(dependencies),
+            order_known=order_known,
+            softdeps=tuple(softdeps),
+            cycle=cycle,
+            present=self.visible.loaded | frozenset(needs),
+            proprietary=frozenset(one.module.name for one in dependencies if one.proprietary) | load.proprietary,
+        )
+        return load, tuple(needs)
+
+    def _arguments(self, module: Module, above: tuple[str, ...]) -> str:
+        """What the module is given for its parameters: modprobe adds what its own and the boot configuration say."""
+        words = [] if above else [self.arguments]
+        if self.loader == "modprobe":
+            words = [*self.target.boot_parameters(module.name), *words]
+            if self.target.modules:
+                words.insert(0, self.target.modules.modprobe.options(module.name))
+        return " ".join(word for word in words if word)
+
     def _load(self, module: Module, version: Version) -> Load:
-        replaced = self.replaced | {module.name}
-        symbols = self.target.symbols
-        everything = self.loader == "modprobe"
-
-        @cache
-        def find(name: str) -> tuple[Export, ...]:
-            rows = symbols.find(name) if symbols else ()
-            kernel = tuple(row for row in rows if row.owner == KERNEL)
-            given = tuple(export for export in self.exports.get(name, ()) if export.owner != module.name)
-            others = tuple(
-                row
-                for row in rows
-                if row.owner != KERNEL and row.owner not in replaced and (everything or row.owner in self.loaded)
-            )
-            return kernel + given + others
-
         return Load(
             module=_as_read(module, version),
             target=self.target,
             version=version,
-            find=find,
+            find=self.visible.find_for(module),
             loader=self.loader,
-            loaded=self.loaded,
-            opaque=self._opaque(module),
-            proprietary=frozenset(name for name in self.replaced & self.loaded if self._is_proprietary(name, version)),
+            loaded=self.visible.loaded - {self._arriving},
+            opaque=self.visible.opaque(module),
+            proprietary=self.proprietary,
             force_vermagic=self.force_vermagic,
             force_modversion=self.force_modversion,
         )
@@ -150,19 +180,6 @@ class Judge:
             return first
         second = self._walk(load, needs, first.spent)
         return replace(second, log=first.log + second.log, findings=first.findings)
-
-    def _is_proprietary(self, name: str, version: Version) -> bool:
-        module = self.given.get(name)
-        return module is not None and is_proprietary(module, version)
-
-    def _opaque(self, module: Module) -> tuple[str, ...]:
-        """Names in `--loaded`, and for modprobe in the module's `depends`, that nothing at hand says the exports of."""
-        names = set(self.loaded)
-        if self.loader == "modprobe":
-            names.update((module.info("depends") or "").replace("-", "_").split(","))
-        names -= self.replaced | {"", module.name}
-        symbols = self.target.symbols
-        return tuple(sorted(name for name in names if symbols is None or not symbols.has_owner(name)))
 
     def _walk(self, load: Load, needs: tuple[str, ...], already: frozenset[str]) -> Prediction:
         findings: list[Finding] = []
@@ -246,7 +263,7 @@ class Judge:
             assumed.append(
                 f"kernel {version} judges like {NEWEST.major}.{NEWEST.minor}, the newest that modcheck knows"
             )
-        installed = [name for name in needs if name not in self.given]
+        installed = [name for name in needs if self.visible.module(name) is None]
         if installed and self.loader == "modprobe":
             assumed.append(f"installed there, of that build, and not proprietary: {', '.join(installed)}")
         return tuple(assumed)

@@ -14,6 +14,7 @@ from .stages.blacklist import blacklist
 from .stages.btf import btf
 from .stages.builtin_clash import builtin_clash
 from .stages.dependency import dependency
+from .stages.depmod import depmod
 from .stages.elf_format import header, sections, tables
 from .stages.exports import duplicate_export, export_versions
 from .stages.license import license, license_by_name, out_of_tree, retpoline, staging, test
@@ -72,10 +73,10 @@ EPOCHS: tuple[tuple[tuple[int, int, int], tuple[Stage, ...]], ...] = (
 
 
 def stages(version: Version) -> tuple[Stage, ...]:
-    """The stages of that version's load path in their order; modprobe's dependencies come before them."""
+    """The stages of that version's load path in their order; what modprobe does comes before them."""
     if version.late_5_10:
         version = Version(5, 13, 0)
     for since, found in EPOCHS:
         if version.since(*since):
-            return (dependency, module_support, *found)
-    return (dependency, module_support, *EPOCHS[-1][1])
+            return (depmod, dependency, module_support, *found)
+    return (depmod, dependency, module_support, *EPOCHS[-1][1])

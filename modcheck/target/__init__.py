@@ -18,6 +18,7 @@ from .certificates import read_certificate
 from .collect import Collector
 from .facts import Symbols, Target
 from .kconfig import Config, read_config
+from .modules_dir import ModulesDir
 from .symvers import Symvers, read_symvers
 from .tree import Tree, find_tree, is_tree
 from .vendor import VENDORS
@@ -112,6 +113,7 @@ def read_target(
         work.read_reference(modules)
         if work.reference is None:
             raise TargetError(modules_dir, "no modules of a kernel's own build below this directory")
+        work.modules = ModulesDir(os.fspath(modules_dir), modules)
         work.builtin.give(read_builtin(os.fspath(modules_dir)), os.path.join(modules_dir, "modules.builtin"))
     for tree in trees:
         work.read_tree(tree, tables)

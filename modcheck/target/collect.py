@@ -16,6 +16,7 @@ from .builtin import Builtin
 from .certificates import Certificate, signed_by
 from .facts import Symbols, Target
 from .kconfig import Config, read_config
+from .modules_dir import ModulesDir
 from .symvers import Symvers, read_symvers
 from .tree import Tree
 from .vendor import find_vendor
@@ -69,6 +70,7 @@ class Collector:
         self.this_module_size: Fact[int] = Fact("this_module_size", notes)
         self.btf: Fact[Btf] = Fact("btf", notes, lambda one, other: True)
         self.builtin: Fact[Builtin] = Fact("builtin", notes, lambda one, other: True)
+        self.modules: ModulesDir | None = None
         self.certificates: list[Certificate] = []
         self.all_certificates = False
         self.cmdline: Fact[str] = Fact("cmdline", notes)
@@ -190,6 +192,8 @@ class Collector:
         sources = {fact.name: fact.origin for fact in vars(self).values() if isinstance(fact, Fact) and fact.value}
         if tables:
             sources["symbols"] = ", ".join(table.path for table in tables)
+        if self.modules:
+            sources["modules"] = self.modules.path
         return Target(
             release=release,
             version=self.version.value,
@@ -203,6 +207,7 @@ class Collector:
             entry_points=self._entry_points(),
             btf=self.btf.value,
             builtin=self.builtin.value,
+            modules=self.modules,
             certificates=tuple(self.certificates),
             all_certificates=self.all_certificates,
             cmdline=self.cmdline.value,

@@ -5,7 +5,8 @@ A fact that is not known is None, never a default. `sources` says of each fact f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -16,6 +17,7 @@ from ..version import Version
 from .builtin import Builtin
 from .certificates import Certificate
 from .kconfig import Config
+from .modules_dir import ModulesDir
 from .symvers import KERNEL, Symvers
 
 
@@ -72,6 +74,8 @@ class Target:
     """its type information"""
     builtin: Builtin | None = None
     """what is built into it"""
+    modules: ModulesDir | None = None
+    """what is installed for it"""
     certificates: tuple[Certificate, ...] = ()
     """keys that it trusts for modules"""
     all_certificates: bool = False
@@ -105,15 +109,28 @@ class Target:
         What stands behind `--` is for the init program. Architectures differ in the option that turns a built-in line
         on; one that the boot loader's replaces is counted all the same.
         """
-        has_switch = self.arch in ("x86_64", "i386", "mips", "mips64", "sparc", "sparc64")
-        built_in = "" if has_switch and self.option("CMDLINE_BOOL") != "y" else self.option("CMDLINE")
         found = []
-        for line in (built_in if built_in not in (None, "n") else "", self.cmdline or ""):
-            words = line.split()
+        for words in self._command_lines():
             words = words[: words.index("--")] if "--" in words else words
             pairs = (word.partition("=") for word in words)
             found += [value.strip('"') for key, _, value in pairs if key.replace("-", "_") == name]
         return found
+
+    def boot_parameters(self, module: str) -> list[str]:
+        """The words `PARAMETER=VALUE` of `MODULE.PARAMETER=VALUE` there, which modprobe hands to the module."""
+        words = (word.partition(".") for line in self._command_lines() for word in line)
+        return [
+            word
+            for name, dot, word in words
+            if dot and name.replace("-", "_") == module and "." not in word.partition("=")[0]
+        ]
+
+    def _command_lines(self) -> Iterator[list[str]]:
+        """The words of the built-in command line and of the boot loader's."""
+        has_switch = self.arch in ("x86_64", "i386", "mips", "mips64", "sparc", "sparc64")
+        built_in = "" if has_switch and self.option("CMDLINE_BOOL") != "y" else self.option("CMDLINE")
+        for line in (built_in if built_in not in (None, "n") else "", self.cmdline or ""):
+            yield re.findall(r'(?:[^\s"]|"[^"]*"?)+', line or "")
 
     def option(self, name: str) -> str | None:
         """The value of `CONFIG_name` (`n` when it is off); None when the configuration is not known."""

@@ -1,8 +1,8 @@
 """`blacklist`: a module that the kernel's command line forbids.
 
 `blacklisted()` of kernel/module/main.c (kernel/module.c until 5.18), since 4.7; it writes a line since 5.11, and in
-5.10.y since that took over the loader of 5.13 (seen). What modprobe.d forbids is another matter: it only stops loading
-by an alias.
+5.10.y since that took over the loader of 5.13 (seen). What modprobe.d and `modprobe.blacklist=` forbid is another
+matter: it only stops loading by an alias, as udev does for the hardware that is found.
 """
 
 from __future__ import annotations
@@ -21,3 +21,10 @@ def blacklist(load: Load) -> Iterator[Answer]:
         told = load.version.since(5, 11) or load.version.late_5_10
         written = (line(f"Module {load.label} is blacklisted"),) if told else ()
         yield Finding(RULE, "error", "the kernel's command line forbids it (module_blacklist=)", "EPERM", written)
+    name = load.module.name
+    on_boot = {
+        one.replace("-", "_") for value in load.target.boot_options("modprobe.blacklist") for one in value.split(",")
+    }
+    configured = load.target.modules.modprobe.blacklist if load.target.modules else frozenset()
+    if load.loader == "modprobe" and name in on_boot | configured:
+        yield Finding(RULE, "note", f"modprobe.d forbids it: `modprobe {name}` loads it, udev does not")

@@ -1,6 +1,8 @@
-"""`dependency`: modules among those given that must be loaded first, as modprobe does.
+"""`dependency`: modules that must be loaded first, as modprobe does.
 
-Not the kernel's own check: modprobe stops at the first that is refused.
+Not the kernel's own check, but modprobe's (libkmod/libkmod-module.c of kmod 34): it loads what modules.dep names, and
+stops at the first that is refused; before each module those of its `softdep` line, whose failure it ignores; and in
+place of a module that modprobe.d has an `install` line for it runs that command.
 """
 
 from __future__ import annotations
@@ -13,9 +15,16 @@ RULE = "dependency"
 
 
 def dependency(load: Load) -> Iterator[Answer]:
-    """The first dependency that is refused, with its errno and lines."""
+    """The first dependency that is refused, with its errno and lines; what modprobe does beside."""
+    yield from _configured(load)
     if load.cycle:
         yield Unknown(RULE, f"which of {load.module.name} and {load.cycle} is loaded first: each needs the other")
+    refused = [other for other in load.dependencies if other.verdict == "refused"]
+    if len({(other.errno, other.log) for other in refused}) > 1 and not load.order_known:
+        names = ", ".join(other.module.name for other in refused)
+        yield Unknown(
+            RULE, f"which of {names} modprobe loads first: modules.dep, which depmod writes (--modules-dir DIR)"
+        )
     for other in load.dependencies:
         name = other.failed_in or other.module.name
         if other.verdict == "refused":
@@ -27,3 +36,16 @@ def dependency(load: Load) -> Iterator[Answer]:
         if other.verdict == "unknown":
             for unknown in other.unchecked:
                 yield Unknown(RULE, f"for {name} ({unknown.rule}): {unknown.needs}")
+
+
+def _configured(load: Load) -> Iterator[Answer]:
+    """What the board's modprobe.d and modules.softdep say of the module."""
+    modules = load.target.modules
+    if load.loader != "modprobe" or modules is None:
+        return
+    command = modules.modprobe.install(load.module.name)
+    if command and not modules.softdeps(load.module.name):
+        yield Unknown(RULE, f"what the command does that modprobe.d has in place of loading the module: {command}")
+    for other in load.softdeps:
+        outcome = "loads" if other.verdict == "loads" else "need not load"
+        yield Finding(RULE, "note", f"modprobe tries {other.module.name} first (softdep), which {outcome}")
