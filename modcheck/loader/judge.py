@@ -112,7 +112,7 @@ class Judge:
         """
         module, modules = load.module, self.target.modules if self.loader == "modprobe" else None
         direct = [name for name in needed_modules(load) if name not in self.visible.loaded]
-        told = modules.order(module.name) if modules else None
+        told = modules.order(module.name) if modules and not modules.gone(module.name) else None
         order_known = told is not None and set(direct) <= set(told)
         names = [name for name in told or () if name not in self.visible.loaded] if order_known else direct
         needs: dict[str, None] = {}

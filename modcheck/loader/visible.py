@@ -48,6 +48,9 @@ class Visible:
         """A function that tells the exports of a name that are there for `module`, the kernel's own first."""
         replaced = self.replaced | {module.name}
         symbols = self.target.symbols
+        modules = self.target.modules
+        if modules and modules.gone(module.name):
+            return self._there
         declared = self._declared(module)
 
         @cache
@@ -57,11 +60,17 @@ class Visible:
             given = tuple(export for export in self._exports.get(name, ()) if export.owner != module.name)
             others = tuple(found for row in rows if row.owner not in replaced for found in self._installed(row))
             more = declared.get(name, ()) if not others else ()
-            if not (kernel or given or others or more) and self.modprobe and self.target.modules:
-                more = self.target.modules.outside.get(name, ())
+            if not (kernel or given or others or more) and self.modprobe and modules:
+                more = modules.outside.get(name, ())
             return kernel + given + others + tuple(export for export in more if export.owner not in replaced)
 
         return find
+
+    def _there(self, name: str) -> tuple[Export, ...]:
+        """The exports of a name by the kernel and by what is loaded already."""
+        rows = self.target.symbols.find(name) if self.target.symbols else ()
+        own = (export for export in self._exports.get(name, ()) if export.owner in self.loaded)
+        return (*(row for row in rows if row.owner in {KERNEL, *(self.loaded - self.replaced)}), *own)
 
     def _installed(self, row: Export) -> tuple[Export, ...]:
         """What is really there of a row that a table has for a module."""

@@ -38,10 +38,12 @@ def read_lines(path: str) -> Iterator[list[str]]:
             yield words
 
 
-def _configuration(root: str, name: str) -> Iterator[list[str]]:
-    """The lines of all `*.conf` in the folders `name` below `root`, in the order in which kmod reads them."""
-    files: dict[str, str] = {}
-    for folder in _FOLDERS:
+def _configuration(root: str | None, name: str, *more: str) -> Iterator[list[str]]:
+    """The lines of the files `more`, and of all `*.conf` in the folders `name` below `root`, in the order of their
+    names, as kmod reads them."""
+    files = {os.path.basename(path): path for path in more}
+    for folder in _FOLDERS if root else ():
+        assert root
         path = os.path.join(root, folder, name)
         for file in sorted(os.listdir(path)) if os.path.isdir(path) else ():
             if file.endswith(".conf") and not file.startswith("."):
@@ -62,7 +64,7 @@ class Depmod:
         self.searches: list[str] = []
         self.overrides: list[str] = []
         self.excludes = {"build", "source"}
-        for command, *words in _configuration(root, "depmod.d") if root else ():
+        for command, *words in _configuration(root, "depmod.d"):
             if command == "search":
                 self.searches += words
             elif command == "override" and len(words) >= 3 and _matches(words[1], release):
@@ -105,7 +107,7 @@ class Modprobe:
     """
 
     def __init__(self, root: str | None, softdeps: str) -> None:
-        lines = [*read_lines(softdeps), *(_configuration(root, "modprobe.d") if root else ())]
+        lines = list(_configuration(root, "modprobe.d", softdeps))
         named = [(words[0], words[1].replace("-", "_"), words[2:]) for words in lines if len(words) > 1]
         self._options = [(name, " ".join(rest)) for command, name, rest in named if command == "options"]
         self._softdeps = [(name, _softdeps(rest)) for command, name, rest in named if command == "softdep"]

@@ -75,6 +75,10 @@ class ModulesDir:
         listed = self._dependencies.get(name)
         return listed[1] if listed else None
 
+    def gone(self, name: str) -> tuple[str, ...]:
+        """Those of a module's line in modules.dep that are not there; modprobe then loads nothing before it."""
+        return tuple(other for other in self.order(name) or () if other not in self._files)
+
     def module(self, name: str) -> Module | None:
         """The module that modprobe loads for a name, read once; None where that is not known or not readable."""
         if name not in self._read:

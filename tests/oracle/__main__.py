@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from . import modprobe
 from .boot import boot
 from .cases import CASES, Cases
 from .compare import Comparison, compare, counts
@@ -33,8 +34,9 @@ def run(cases: Cases, name: str, again: bool) -> list[Comparison]:
     case = cases.make(name, again)
     if not again:
         stored.parent.mkdir(exist_ok=True)
-        write_json(stored, boot(case.kernel.image, case.kernel.arch, case.loads, cmdline=case.cmdline))
-    return compare(read_json(stored), case.target)
+        answers = boot(case.kernel.image, case.kernel.arch, case.loads, cmdline=case.cmdline, files=case.files)
+        write_json(stored, answers)
+    return (modprobe.compare if name.startswith("modprobe:") else compare)(read_json(stored), case.target)
 
 
 def main() -> None:

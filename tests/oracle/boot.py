@@ -38,11 +38,18 @@ ACCEPTED = "module_load: "
 
 
 def boot(
-    kernel: Path, arch: str, loads: Sequence[Load], *, cmdline: str = "", seconds_per_load: float = 20
+    kernel: Path,
+    arch: str,
+    loads: Sequence[Load],
+    *,
+    cmdline: str = "",
+    files: Sequence[tuple[str, int, bytes]] = (),
+    seconds_per_load: float = 20,
 ) -> list[Result]:
     """The results of `loads`, in their order, from as many boots of `kernel` as that takes.
 
-    `arch` is a key of MACHINES. Raises OracleError if the kernel does not boot, or in a later boot does not load again
+    `arch` is a key of MACHINES, `files` are more of the initramfs: path, st_mode, content.
+    Raises OracleError if the kernel does not boot, or in a later boot does not load again
     what it has kept; OSError if a file cannot be read; ValueError for arguments with a line end.
     """
     if any("\n" in load.arguments for load in loads):
@@ -57,7 +64,7 @@ def boot(
         boots += 1
         new = [
             replace(result, boot=boots)
-            for result in _boot_once(kernel, machine, plan, len(kept) + 1, cmdline, seconds_per_load)
+            for result in _boot_once(kernel, machine, plan, len(kept) + 1, cmdline, files, seconds_per_load)
         ]
         if len(new) <= len(kept) or not all(result.stays for result in new[: len(kept)]):
             raise OracleError(f"{kernel}: does not load again what it has kept: {[load.path.name for load in kept]}")
@@ -71,13 +78,19 @@ def boot(
 
 
 def _boot_once(
-    kernel: Path, machine: Machine, plan: Sequence[Load], least: int, cmdline: str, seconds: float
+    kernel: Path,
+    machine: Machine,
+    plan: Sequence[Load],
+    least: int,
+    cmdline: str,
+    files: Sequence[tuple[str, int, bytes]],
+    seconds: float,
 ) -> list[Result]:
     """The results of the first loads of `plan`: of as many as fit, but at least `least`, or up to the first crash."""
     with tempfile.TemporaryDirectory(prefix="oracle-") as folder:
         initramfs = Path(folder, "initramfs.cpio")
         with initramfs.open("wb") as out:
-            write_cpio(out, _entries(machine, plan, least))
+            write_cpio(out, [*files, *_entries(machine, plan, least)])
         with closing(reports(command(machine, kernel, initramfs, cmdline), BOOT_SECONDS, seconds)) as told:
             results = _results(told, plan)
     if not results:
@@ -92,6 +105,9 @@ def _entries(machine: Machine, plan: Sequence[Load], least: int) -> Iterator[tup
     lines: list[str] = []
     size = 0
     for index, load in enumerate(plan):
+        if load.modprobe:
+            lines.append(f"{index}\tmodprobe\t0\t0\t{load.pause}\t{load.modprobe}\n")
+            continue
         content = load.path.read_bytes() if load.flags & COMPRESSED else uncompressed(load.path)
         size += len(content)
         if index >= least and size > BATCH_BYTES:
@@ -125,7 +141,8 @@ def _results(told: Iterable[tuple[dict[str, Any] | None, list[str]]], plan: Sequ
             lines = [Line(level, text) for level, record in report["log"] for text in record.split("\\x0a")]
             if report["overrun"]:
                 lines.insert(0, Line(None, "oracle: the log has lost lines"))
-            results.append(_result(plan[len(results)], kernel, start, report["errno"], False, lines))
+            result = _result(plan[len(results)], kernel, start, report["errno"], False, lines)
+            results.append(replace(result, said=report["said"]))
             start = None
         elif "stuck" in report:
             results[-1] = replace(results[-1], unloaded=False)
@@ -138,7 +155,7 @@ def _results(told: Iterable[tuple[dict[str, Any] | None, list[str]]], plan: Sequ
 def _result(
     load: Load, kernel: dict[str, Any], start: dict[str, Any], errno: str | None, crashed: bool, lines: list[Line]
 ) -> Result:
-    event = next((i for i, line in enumerate(lines) if line.text.startswith(ACCEPTED)), None)
+    event = next((i for i, line in enumerate(lines) if line.text.startswith(ACCEPTED) and not load.modprobe), None)
     accepted = event is not None or (errno is None and not crashed)
     return Result(
         load=load,

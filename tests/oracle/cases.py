@@ -4,7 +4,7 @@ A case is a kind and the kernels it is about: `own:6.1`, the own modules of a ke
 those of another kernel on it; `samples:6.1`, all of sample_modules/; `dependencies:6.1`, modules loaded and kept in the
 order in which they need each other; `mutants:6.1`, or with another seed than 1 `mutants:6.1:20261121`; with boot
 options or load flags, on own, unsigned, changed and foreign modules: `enforced`, `lockdown`, `blacklist`, `forced`;
-`arguments`: parameters with values good and bad.
+`arguments`: parameters with values good and bad. `modprobe`: modprobe on a root file system with faults (modprobe.py).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from modcheck import Target, predict, read_module, read_target
 
+from . import modprobe
 from .boot import modules_below
 from .initramfs import uncompressed
 from .kernels import Kernel, fetch
@@ -30,6 +31,7 @@ CMDLINES = {
     "enforced": "module.sig_enforce=1",
     "lockdown": "lockdown=integrity",
     "blacklist": "module_blacklist=crc8,nls_cp437,snd-seq,libcrc32c,chrdevbase",
+    "modprobe": "module_blacklist=nf_tables,rxrpc,nls_cp437 nf_conntrack.hashsize=y bridge.nope=1",
 }
 
 #: arguments for a parameter P
@@ -55,7 +57,7 @@ CASES = (
     "dependencies:6.1", "dependencies:newest",
     "enforced:5.10", "enforced:6.1", "enforced:newest", "lockdown:6.1", "lockdown:newest", "blacklist:5.10",
     "blacklist:6.1", "blacklist:newest", "forced:6.1", "forced:newest", "arguments:6.1",
-    "arguments:newest",
+    "arguments:newest", "modprobe:6.1", "modprobe:newest",
     "mutants:6.1", "mutants:newest",
 )  # fmt: skip
 
@@ -68,6 +70,8 @@ class Case:
     loads: tuple[Load, ...]
     cmdline: str
     target: Target
+    files: tuple[tuple[str, int, bytes], ...] = ()
+    """what else the machine gets: path, st_mode, content"""
 
 
 class Cases:
@@ -87,6 +91,8 @@ class Cases:
         """
         kind, *names = name.split(":")
         kernel = self.kernel(names[0])
+        if kind == "modprobe":
+            return self._modprobe(kernel, again)
         makers: dict[str, Callable[[], Sequence[Load]]] = {
             "own": lambda: self._some(modules_below(kernel.modules)),
             "foreign": lambda: self._some(modules_below(self.kernel(names[1]).modules)),
@@ -101,6 +107,18 @@ class Cases:
         }
         cmdline = CMDLINES.get(kind, "")
         return Case(kernel, () if again else tuple(makers[kind]()), cmdline, target_of(kernel, cmdline))
+
+    def _modprobe(self, kernel: Kernel, again: bool) -> Case:
+        """A root file system with modules in good and bad states, and modprobe run for each of them."""
+        cmdline = CMDLINES["modprobe"]
+        root = self.work / "made" / kernel.release / "root"
+        # what other modules ask for by its crypto name has no user that can be told from symbols
+        paths = [*modules_below(kernel.modules / "kernel/crypto"), *(load.path for load in self._in_order(kernel))]
+        names = () if again else modprobe.make_root(root, kernel, list(dict.fromkeys(paths)))
+        modules = root / "lib/modules" / kernel.release
+        target = read_target(kernel.headers, cmdline=cmdline, modules_dir=modules, kernel=kernel.image)
+        files = () if again else tuple(modprobe.files(root))
+        return Case(kernel, tuple(modprobe.plan(names)), cmdline, target, files)
 
     def results(self, name: str) -> Path:
         """Where the results of the case of that name are kept."""
@@ -189,9 +207,6 @@ class Cases:
             path.write_bytes(mutant.data)
             loads.append(Load(path))
         return loads
-
-
-_FLAGS = (IGNORE_MODVERSIONS, IGNORE_VERMAGIC, IGNORE_MODVERSIONS | IGNORE_VERMAGIC)
 
 
 _FLAGS = (IGNORE_MODVERSIONS, IGNORE_VERMAGIC, IGNORE_MODVERSIONS | IGNORE_VERMAGIC)

@@ -3,14 +3,16 @@
  * what the kernel answered.
  *
  * /plan has one line per load, its fields parted by tabs: index, path, finit_module(2) flags, 1 to keep the module
- * loaded afterwards or 0, milliseconds to wait before it, module arguments (the rest of the line).
+ * loaded afterwards or 0, milliseconds to wait before it, module arguments (the rest of the line). Where the path is
+ * "modprobe", /sbin/modprobe is run, and the rest of the line is its one argument.
  *
  * Every report is one JSON object between the bytes 0x1e and 0x1f, in printable ASCII: kernel text that got into one
  * has a line end in it, which JSON does not allow in a string. In order:
  *   {"release", "traced"}                    once; traced: the event module:module_load is written to the log
  *   {"start", "tainted", "loaded"}           before each load: index, /proc/sys/kernel/tainted, names in /proc/modules
  *   {"index", "errno", "overrun", "log"}     after it: error name or null, whether the log lost lines, and
- *                                            [[level, text], ...], the text as /dev/kmsg words it
+ *                                            [[level, text], ...], the text as /dev/kmsg words it; of modprobe
+ *                                            "said" as well: what it wrote, and "exit" or null as errno
  *   {"stuck"}                                the module so named cannot be unloaded; nothing follows
  *   {"end"}                                  all done
  * While the kernel works on a module its lines go to the console too: they are all that is left if the machine dies.
@@ -30,6 +32,7 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -85,6 +88,17 @@ static char *first_line(const char *path, char *line, int size)
 		fclose(file);
 	line[strcspn(line, "\n")] = 0;
 	return line;
+}
+
+/* The kernel shall not run modprobe of its own accord, while a module loads or after. */
+static void end_autoloading(void)
+{
+	FILE *path = fopen("/proc/sys/kernel/modprobe", "we");
+
+	if (path) {
+		fputs("\n", path);
+		fclose(path);
+	}
 }
 
 static void set_up(void)
@@ -225,22 +239,55 @@ static void report_start(int index)
 	end_report();
 }
 
+/* Runs modprobe and keeps the beginning of what it writes. Returns its exit status. */
+static int modprobe(const char *name, char *said, int size)
+{
+	int ends[2], status = 0, filled = 0, got;
+	pid_t child;
+
+	if (pipe(ends))
+		switch_off();
+	child = fork();
+	if (!child) {
+		dup2(ends[1], 1);
+		dup2(ends[1], 2);
+		execl("/sbin/modprobe", "modprobe", name, NULL);
+		_exit(127);
+	}
+	close(ends[1]);
+	while ((got = read(ends[0], said + filled, size - 1 - filled)) > 0)
+		filled += got;
+	said[filled] = 0;
+	close(ends[0]);
+	waitpid(child, &status, 0);
+	return status;
+}
+
 /* Hands one file to the kernel and reports its answer. Returns 0 or an error number. */
 static int load(int index, const char *path, int flags, const char *arguments)
 {
+	int by_modprobe = !strcmp(path, "modprobe");
 	int file = open(path, O_RDONLY | O_CLOEXEC);
+	char said[2048] = "";
 	int error, lost;
 
 	read_log(0);
 	report_start(index);
 	klogctl(SET_CONSOLE_LEVEL, NULL, EVERY_LINE);
-	error = syscall(SYS_finit_module, file, arguments, flags) ? errno : 0;
+	if (by_modprobe)
+		error = modprobe(arguments, said, sizeof(said));
+	else
+		error = syscall(SYS_finit_module, file, arguments, flags) ? errno : 0;
 	klogctl(SET_CONSOLE_LEVEL, NULL, EMERGENCIES);
 	close(file);
 
 	begin_report();
-	fprintf(console, "\"index\":%d,\"errno\":", index);
-	if (error && strerrorname_np(error))
+	fprintf(console, "\"index\":%d,\"said\":", index);
+	put_string(said);
+	fputs(",\"errno\":", console);
+	if (error && by_modprobe)
+		put_string("exit");
+	else if (error && strerrorname_np(error))
 		put_string(strerrorname_np(error));
 	else if (error)
 		fprintf(console, "\"%d\"", error);
@@ -278,6 +325,7 @@ int main(void)
 	FILE *plan;
 
 	set_up();
+	end_autoloading();
 	end_wait_for_entropy();
 	wait_for_quiet();
 	report_kernel();
@@ -288,18 +336,23 @@ int main(void)
 		const char *path = strsep(&rest, "\t");
 		int flags = atoi(strsep(&rest, "\t"));
 		int keep = atoi(strsep(&rest, "\t"));
+		int by_modprobe = !strcmp(path, "modprobe");
 
 		usleep(1000 * atoi(strsep(&rest, "\t")));
 		rest[strcspn(rest, "\n")] = 0;
-		if (load(index, path, flags, rest) || keep)
+		if ((load(index, path, flags, rest) && !by_modprobe) || keep)
 			continue;
-		if (unload_newest(name, sizeof(name))) {
-			begin_report();
-			fputs("\"stuck\":", console);
-			put_string(name);
-			end_report();
-			switch_off();
-		}
+		do {
+			if (by_modprobe && !*first_line("/proc/modules", name, sizeof(name)))
+				break;
+			if (unload_newest(name, sizeof(name))) {
+				begin_report();
+				fputs("\"stuck\":", console);
+				put_string(name);
+				end_report();
+				switch_off();
+			}
+		} while (by_modprobe);
 	}
 	begin_report();
 	fputs("\"end\":true", console);

@@ -18,7 +18,8 @@ class Load:
     """One finit_module(2) call: the file, uncompressed before unless `flags` has COMPRESSED, and the arguments.
 
     With `keep` the module stays loaded for the rest of the plan, if the kernel takes it. `pause`: milliseconds to wait
-    before, where the kernel limits how often it writes a line.
+    before, where the kernel limits how often it writes a line. With `modprobe`, modprobe is run on the machine, with
+    the module's name as its argument; `path` is only a label then, and the machine's files are the case's.
     """
 
     path: Path
@@ -26,6 +27,7 @@ class Load:
     keep: bool = False
     arguments: str = ""
     pause: int = 0
+    modprobe: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,9 @@ class Result:
     `unloaded`: False if the module could not be removed afterwards, or the machine died of it.
     `boot`: which boot of the kernel it was; what a kernel prints only once it prints in each.
     `tainted_before`, `loaded_before`: /proc/sys/kernel/tainted, and the names of the loaded modules, newest first.
-    `log`, `init_log`: the lines before and after the call of init; where not `traced`, all of them are in `log`.
+    `log`, `init_log`: the lines before and after the call of init; where not `traced`, and of modprobe, all of them
+    are in `log`.
+    `said`: what modprobe wrote; its errno is `exit` where it failed.
     """
 
     load: Load
@@ -64,6 +68,7 @@ class Result:
     traced: bool
     log: tuple[Line, ...]
     init_log: tuple[Line, ...]
+    said: str = ""
 
     @property
     def stays(self) -> bool:
@@ -90,6 +95,7 @@ def write_json(path: Path, results: Sequence[Result]) -> None:
             "flags": result.load.flags,
             "keep": result.load.keep,
             "arguments": result.load.arguments,
+            **({"modprobe": result.load.modprobe, "said": result.said} if result.load.modprobe else {}),
             "errno": result.errno,
             "accepted": result.accepted,
             "crashed": result.crashed,
@@ -111,7 +117,13 @@ def read_json(path: Path) -> list[Result]:
     rows = json.loads(path.read_text(encoding="utf-8"))
     return [
         Result(
-            load=Load(Path(row.pop("path")), row.pop("flags"), row.pop("keep", False), row.pop("arguments")),
+            load=Load(
+                Path(row.pop("path")),
+                row.pop("flags"),
+                row.pop("keep", False),
+                row.pop("arguments"),
+                modprobe=row.pop("modprobe", ""),
+            ),
             log=tuple(Line(*line) for line in row.pop("log")),
             init_log=tuple(Line(*line) for line in row.pop("init_log")),
             loaded_before=tuple(row.pop("loaded_before")),

@@ -43,6 +43,9 @@ def _configured(load: Load) -> Iterator[Answer]:
     modules = load.target.modules
     if load.loader != "modprobe" or modules is None:
         return
+    if gone := ", ".join(modules.gone(load.module.name)):
+        summary = f"modules.dep names {gone}, which is not there: modprobe loads nothing first; run depmod"
+        yield Finding(RULE, "warning", summary)
     command = modules.modprobe.install(load.module.name)
     if command and not modules.softdeps(load.module.name):
         yield Unknown(RULE, f"what the command does that modprobe.d has in place of loading the module: {command}")
