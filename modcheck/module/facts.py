@@ -82,14 +82,18 @@ class Relocations(NamedTuple):
     nonzero: tuple[int, int] | None
     """x86-64: type and record of the first whose place is not zero, which the loader refuses"""
     far: tuple[int, int] | None = None
-    """x86-64: type and record of the first whose value does not fit its field: for its addend alone, or because its
-    symbol's section is not loaded and lies elsewhere"""
+    """x86-64, arm64, riscv64: type and record of the first whose value does not fit its field: for what stands in the
+    file, or because its symbol lies elsewhere than in what is loaded"""
     outside: tuple[int, int] | None = None
     """x86-64: type and record of the first whose place lies beyond the end of its section"""
     overlap: tuple[int, int] | None = None
     """x86-64: type and record of the first whose place an earlier one has written in part"""
     beyond: tuple[int, int] | None = None
     """x86-64: type and record of the first whose symbol the symbol table does not have"""
+    unsure: tuple[int, int] | None = None
+    """arm64, riscv64: type and record of the first that fits or not by where the module is put"""
+    no_high: tuple[int, int] | None = None
+    """riscv64: type and record of the first lower half of an address without its upper half"""
 
 
 class Parameter(NamedTuple):

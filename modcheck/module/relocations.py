@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from .elf import Image
 from .facts import SHF_ALLOC, SHT_NOBITS, SHT_REL, SHT_RELA, Relocations
+from .reach import Reach, read_reach
 from .tables import Rows
 
 _EM_X86_64, _EM_MIPS = 62, 8
@@ -54,8 +55,22 @@ def read_relocations(image: Image, rows: Rows) -> tuple[Relocations, ...]:
             outside = _outside(places, target.sh_size)
             if target.sh_type != SHT_NOBITS:
                 nonzero, overlap = _nonzero_place(places, image.bytes_of(target))
-        types = _types(image, data, size)
-        found.append(Relocations(index, section.sh_info, rela, types, nonzero, far, outside, overlap, beyond))
+        reach = read_reach(image, section.sh_info, data, rows) if rela else Reach()
+        found.append(
+            Relocations(
+                index,
+                section.sh_info,
+                rela,
+                _types(image, data, size),
+                nonzero=nonzero,
+                far=far or reach.far,
+                outside=outside,
+                overlap=overlap,
+                beyond=beyond,
+                unsure=reach.unsure,
+                no_high=reach.no_high,
+            )
+        )
     return tuple(found)
 
 

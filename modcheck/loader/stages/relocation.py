@@ -2,7 +2,7 @@
 
 `apply_relocate_add()` and `apply_relocate()` of arch/*/kernel/module*.c: x86 (4.9 to 7.3), arm64 (4.4 to 7.3), arm,
 riscv, powerpc, s390 and mips (6.1 and 7.3; riscv took most of its types in 6.8). Whether a value fits its field depends
-on where the module is put, and is judged only where its addend alone does not. loongarch and the rest are not judged.
+on where the module is put, and is judged where what stands in the file decides. loongarch and the rest are not judged.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ _LOADERS = {
 _ARM64 = {0, 256, *range(257, 263), *range(263, 273), *range(273, 281), *range(282, 294), 299}
 _ARM = {0, 1, 2, 3, 28, 29, 38, 40, 42, 43, 44, 45, 46, 57, 59, 63}
 _THUMB = {10, 30, 47, 48, 49, 50}
-_RISCV = {1, 2, *range(16, 21), *range(23, 29), 35, 36, 39, 40, 43, 44, 45, 51}
+_RISCV = {1, 2, *range(16, 21), *range(23, 29), 35, 36, 39, 40, 44, 45, 51}
+_RISCV_ALIGN = 43
 _RISCV_6_8 = {33, 34, 37, 38, *range(52, 58), 59, 60, 61}
 _RISCV_DYNAMIC, _RISCV_TLS = {*range(3, 12), 58}, {21, 22, 29, 30, 31, 32}
 _PPC64 = {1, 10, 26, 38, 44, 47, 48, 50, 51, 63, 64, 109, 118, 250, 252}
@@ -107,33 +108,58 @@ def _undecided(section: Relocations, failed: Finding | None) -> Iterator[Unknown
     for found, what in (
         (section.overlap, "shares bytes with an earlier one, which may be zero by then or not"),
         (section.beyond, "is of a symbol beyond the symbol table, where other memory lies"),
+        (section.unsure, "fits its field or not by where the module is put"),
     ):
         if found and (end is None or found[1] < end):
             yield Unknown(RULE, f"what becomes of record {found[1]} of section {section.section}: it {what}")
 
 
 def _first_failure(load: Load, section: Relocations, known: set[int], arch: str) -> Finding | None:
-    unknown = next(((kind, record) for kind, record in section.types if kind not in known), None)
-    nonzero = section.nonzero
-    if unknown and (nonzero is None or unknown[1] <= nonzero[1]):
-        summary = f"relocation type {unknown[0]} is not one that the {arch} loader applies"
-        details = {"type": unknown[0], "record": unknown[1]}
-        return Finding(RULE, "error", summary, _LOADERS[arch].errno, _unknown_lines(load, unknown[0]), details)
-    if section.far and (nonzero is None or section.far[1] < nonzero[1]):
-        kind, record = section.far
-        where = f" sec {section.section} idx {record}" if load.version.since(7, 0) else ""
-        texts = (
-            f"module: overflow in relocation type {kind} val *{where}",
-            f"module: `{load.module.name}' likely not compiled with -mcmodel=kernel",
-        )
-        written = tuple(line(text, order) for order, text in enumerate(texts))
-        section_details = {"type": kind, "record": record}
-        return Finding(RULE, "error", "a relocated value does not fit its field", "ENOEXEC", written, section_details)
-    if nonzero and load.version.since(4, 3):
-        summary = "a place to be relocated is not zero: relocated before, or damaged"
-        text = _nonzero_line(load, section, *nonzero)
-        return Finding(RULE, "error", summary, "ENOEXEC", (line(text),), {"type": nonzero[0], "record": nonzero[1]})
+    """The record that is refused first; of one record its type is looked at first, then the place, then the value."""
+    unknown = next((found for found in section.types if found[0] not in known), None)
+    nonzero = section.nonzero if load.version.since(4, 3) else None
+    name = load.module.name
+    failures: list[tuple[tuple[int, int] | None, str, str, tuple[LogLine, ...]]] = [
+        (unknown, "", _LOADERS[arch].errno, _unknown_lines(load, unknown[0]) if unknown else ()),
+        (
+            section.no_high,
+            "the lower half of an address has no upper half in its section",
+            "EINVAL",
+            (line(f"{name}: Can not find HI20 relocation information"),),
+        ),
+        (
+            nonzero,
+            "a place to be relocated is not zero: relocated before, or damaged",
+            "ENOEXEC",
+            (line(_nonzero_line(load, section, *nonzero)),) if nonzero else (),
+        ),
+        (
+            section.far,
+            "a relocated value does not fit its field",
+            "EINVAL" if arch == "riscv64" else "ENOEXEC",
+            _far_lines(load, section, *section.far) if section.far else (),
+        ),
+    ]
+    first = min((place[1] for place, *_ in failures if place), default=None)
+    for place, summary, errno, written in failures:
+        if place and place[1] == first:
+            told = summary or f"relocation type {place[0]} is not one that the {arch} loader applies"
+            return Finding(RULE, "error", told, errno, written, {"type": place[0], "record": place[1]})
     return None
+
+
+def _far_lines(load: Load, section: Relocations, kind: int, record: int) -> tuple[LogLine, ...]:
+    """Stars stand for addresses."""
+    name = load.module.name
+    if load.target.arch == "arm64":
+        return (line(f"module {name}: overflow in relocation type {kind} val *"),)
+    if load.target.arch == "riscv64":
+        return (line(f"{name}: target * can not be addressed by the 32-bit offset from PC = *"),)
+    where = f" sec {section.section} idx {record}" if load.version.since(7, 0) else ""
+    return (
+        line(f"module: overflow in relocation type {kind} val *{where}", 0),
+        line(f"module: `{name}' likely not compiled with -mcmodel=kernel", 1),
+    )
 
 
 def _unknown_lines(load: Load, kind: int) -> tuple[LogLine, ...]:
@@ -144,6 +170,8 @@ def _unknown_lines(load: Load, kind: int) -> tuple[LogLine, ...]:
     if arch == "riscv64" and load.version.since(6, 8) and kind in _RISCV_DYNAMIC | _RISCV_TLS:
         what = "Dynamic linking" if kind in _RISCV_DYNAMIC else "Thread local storage"
         return (line(f"{name}: {what} not supported in kernel modules PC = *"),)
+    if arch == "riscv64" and kind == _RISCV_ALIGN:
+        return (line(f"{name}: The unexpected relocation type 'R_RISCV_ALIGN' from PC = *"),)
     return (line(_LOADERS[arch].line.format(name=name, type=kind)),)
 
 

@@ -38,11 +38,23 @@ _REQUIRED: dict[str, tuple[str | None, tuple[tuple[str, str], ...], tuple[int, i
 }  # fmt: skip
 
 
+#: sections whose flags the architecture's loader has set anew by then
+_REWRITTEN = {
+    "arm": (".plt", ".init.plt"),
+    "arm64": (".plt", ".init.plt", ".text.ftrace_trampoline", ".init.text.ftrace_trampoline"),
+    "riscv64": (".plt", ".got", ".got.plt"),
+    "loongarch64": (".got", ".plt", ".plt.idx", ".ftrace_trampoline"),
+}
+
+
 def wx_section(load: Load) -> Iterator[Answer]:
     """A section that is both writable and executable."""
     if not load.version.since(5, 8):
         return
+    rewritten = _REWRITTEN.get(load.target.arch or "", ())
     for index, section in enumerate(load.module.elf.sections):
+        if section.name in rewritten:
+            continue
         if section.sh_flags & SHF_WRITE and section.sh_flags & SHF_EXECINSTR:
             state = load.target.option("STRICT_MODULE_RWX")
             if state is None:

@@ -1,0 +1,184 @@
+"""Whether what a relocation writes fits its field, as far as a file tells: on arm64 and riscv64.
+
+Where a module is put nobody knows beforehand, but the kernel's half of the address space, the size of the area for
+modules, and what stands in the file decide nearly all records. arch/arm64/kernel/module.c (4.16 to 7.3) and
+arch/riscv/kernel/module.c (6.8 to 7.3).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from .elf import Image
+from .facts import SHF_ALLOC, SHF_EXECINSTR, SHN_ABS, SHN_UNDEF, STB_WEAK, Section
+from .tables import Rows
+
+_EM_AARCH64, _EM_RISCV = 183, 243
+
+
+class Field(NamedTuple):
+    """What the loader takes for a type: values from `low` up to, and without, `high`, counted from the place or not."""
+
+    relative: bool
+    low: int
+    high: int
+
+
+def _signed(bits: int) -> Field:
+    return Field(True, -(1 << (bits - 1)), 1 << (bits - 1))
+
+
+_ARM64 = {
+    258: Field(False, 0, 1 << 32), 259: Field(False, 0, 1 << 16), 261: _signed(32), 262: _signed(16),
+    263: Field(False, 0, 1 << 16), 265: Field(False, 0, 1 << 32), 267: Field(False, 0, 1 << 48),
+    270: Field(False, -(1 << 16), 1 << 16), 271: Field(False, -(1 << 32), 1 << 32),
+    272: Field(False, -(1 << 48), 1 << 48), 273: _signed(21), 274: _signed(21), 275: _signed(33), 279: _signed(16),
+    280: _signed(21), 282: _signed(28), 283: _signed(28), 287: _signed(17), 289: _signed(33), 291: _signed(49),
+}  # fmt: skip
+#: a branch out of reach goes through the module's PLT, if the loader has counted it there
+_ARM64_BRANCHES = {282, 283}
+_RISCV = {18: _signed(32), 19: _signed(32), 23: _signed(32), 59: _signed(32)}
+_RISCV_BRANCHES = {19, 59}
+_RISCV_HIGH, _RISCV_LOW = {20, 23}, {24, 25}
+
+#: the kernel's addresses, as signed numbers
+_KERNEL = (-(1 << 47), 0)
+#: how far apart the modules of a kernel, and how far a module and the kernel lie at most
+_MODULES, _REACH = 1 << 31, 1 << 33
+#: what a module may need of these in earnest
+_NEAR = 1 << 26
+
+
+class Reach(NamedTuple):
+    """Type and record of the first relocation of each kind in a section."""
+
+    far: tuple[int, int] | None = None
+    """its value does not fit its field"""
+    unsure: tuple[int, int] | None = None
+    """whether it fits depends on where the module is put, or on memory that is not the file's"""
+    no_high: tuple[int, int] | None = None
+    """riscv: the lower half of an address whose upper half is not in the section"""
+
+
+def read_reach(image: Image, target: int, data: bytes, rows: Rows) -> Reach:
+    """What the relocations `data` (RELA) of the section `target` come to."""
+    assert image.header
+    fields = {_EM_AARCH64: _ARM64, _EM_RISCV: _RISCV}.get(image.header.e_machine)
+    if fields is None or image.bits != 64 or image.endianness != "little":
+        return Reach()
+    words = struct.unpack(f"<{len(data) // 8}Q", data)
+    halves = struct.unpack(f"<{len(data) // 4}I", data)
+    offsets, kinds, symbols = words[0::3], halves[2::6], halves[3::6]
+    addends = struct.unpack(f"<{len(data) // 8}q", data)[2::3]
+    no_high = _no_high(target, offsets, kinds, symbols, rows) if fields is _RISCV else None
+    odd = {symbol for symbol in set(symbols) if symbol >= len(rows) or _is_odd(rows[symbol], image.sections)}
+    narrow = {kind for kind in set(kinds) & fields.keys() if _is_narrow(kind, fields[kind])}
+    near = not addends or (max(addends) < _NEAR and min(addends) >= -_NEAR)
+    size = image.sections[target].sh_size
+    if near and not odd and not narrow and max(offsets, default=0) < max(size, 1):
+        return Reach(no_high=no_high)
+    far = unsure = None
+    for record, (kind, symbol, offset, addend) in enumerate(zip(kinds, symbols, offsets, addends)):
+        usual = kind not in narrow and symbol not in odd and -_NEAR <= addend < _NEAR
+        if offset < size and (usual or kind not in fields):
+            continue
+        fits = None
+        if symbol < len(rows) and kind in fields:
+            fits = _fits(fields[kind], image.sections, target, rows[symbol], addend, offset)
+        if fits and offset >= size:
+            fits = None
+        if fits is False and kind in _ARM64_BRANCHES | _RISCV_BRANCHES:
+            fits = None
+        if fits is False:
+            far = kind, record
+            break
+        if fits is None and unsure is None:
+            unsure = kind, record
+    return Reach(far, unsure, no_high)
+
+
+def _is_narrow(kind: int, field: Field) -> bool:
+    """Whether values that a good module has would not fit: such types are rare."""
+    return not field.relative or (field.high < _MODULES and kind not in _ARM64_BRANCHES)
+
+
+def _is_odd(row: tuple[int, int, int, int, int], sections: Sequence[Section]) -> bool:
+    """Whether a symbol is neither the kernel's nor lies in a section of the module that is loaded."""
+    _, info, shndx, value, _ = row
+    if shndx == SHN_UNDEF:
+        return info >> 4 == STB_WEAK
+    if shndx >= len(sections):
+        return True
+    return not sections[shndx].sh_flags & SHF_ALLOC or value > sections[shndx].sh_size
+
+
+def _fits(
+    field: Field,
+    sections: Sequence[Section],
+    target: int,
+    row: tuple[int, int, int, int, int],
+    addend: int,
+    offset: int,
+) -> bool | None:
+    """Whether the value fits wherever the module lies; None where that decides."""
+    _, info, shndx, value, _ = row
+    if shndx == SHN_UNDEF and info >> 4 == STB_WEAK:
+        return None
+    known = _wrapped(addend - offset * field.relative + (0 if shndx == SHN_UNDEF else value))
+    low, high = _span(field.relative, sections, target, shndx)
+    if field.high >= _MODULES and field.relative and -_NEAR <= known < _NEAR and low >= -_REACH and high <= _REACH:
+        return True
+    low, high = low + known, high + known
+    if low >= field.low and high < field.high:
+        return True
+    wraps = low < -(1 << 63) or high >= 1 << 63
+    return False if not wraps and (high < field.low or low >= field.high) else None
+
+
+def _span(relative: bool, sections: Sequence[Section], target: int, shndx: int) -> tuple[int, int]:
+    """The least and the greatest that the addresses of symbol and place add to what the file says."""
+    if shndx == SHN_ABS:
+        return (-_KERNEL[1], -_KERNEL[0]) if relative else (0, 0)
+    if not relative:
+        return _KERNEL
+    if shndx == target:
+        return 0, 0
+    if shndx == SHN_UNDEF:
+        return -_REACH, _REACH
+    if shndx >= len(sections) or not sections[shndx].sh_flags & SHF_ALLOC:
+        return _KERNEL[0], -_KERNEL[0]
+    if _is_text(sections[shndx]) and _is_text(sections[target]):
+        size = sum(section.sh_size + 4096 for section in sections if _is_text(section))
+        return -size, size
+    return -_MODULES, _MODULES
+
+
+def _is_text(section: Section) -> bool:
+    """Whether it is code that stays: it lies in one piece."""
+    wanted = SHF_ALLOC | SHF_EXECINSTR
+    return section.sh_flags & wanted == wanted and not (section.name or "").startswith(".init")
+
+
+def _wrapped(value: int) -> int:
+    """As a signed number of 64 bits."""
+    return (value + (1 << 63)) % (1 << 64) - (1 << 63)
+
+
+def _no_high(
+    target: int, offsets: Sequence[int], kinds: Sequence[int], symbols: Sequence[int], rows: Rows
+) -> tuple[int, int] | None:
+    """The first lower half whose symbol is not at the place of an upper half in the same section."""
+    highs = {offset for offset, kind in zip(offsets, kinds) if kind in _RISCV_HIGH}
+    lows = {symbol for symbol, kind in zip(symbols, kinds) if kind in _RISCV_LOW}
+    lone = {
+        symbol for symbol in lows if symbol < len(rows) and not (rows[symbol][2] == target and rows[symbol][3] in highs)
+    }
+    if not lone:
+        return None
+    return next(
+        (kind, record)
+        for record, (kind, symbol) in enumerate(zip(kinds, symbols))
+        if kind in _RISCV_LOW and symbol in lone
+    )
