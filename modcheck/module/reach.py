@@ -43,8 +43,8 @@ _RISCV = {18: _signed(32), 19: _signed(32), 23: _signed(32), 59: _signed(32)}
 _RISCV_BRANCHES = {19, 59}
 _RISCV_HIGH, _RISCV_LOW = {20, 23}, {24, 25}
 
-#: the kernel's addresses, as signed numbers
-_KERNEL = (-(1 << 47), 0)
+#: the addresses of the kernel and its modules, as signed numbers
+_KERNEL = (-(1 << 47), -(1 << 31))
 #: how far apart the modules of a kernel, and how far a module and the kernel lie at most
 _MODULES, _REACH = 1 << 31, 1 << 33
 #: what a module may need of these in earnest
@@ -148,7 +148,7 @@ def _span(relative: bool, sections: Sequence[Section], target: int, shndx: int) 
     if shndx == SHN_UNDEF:
         return -_REACH, _REACH
     if shndx >= len(sections) or not sections[shndx].sh_flags & SHF_ALLOC:
-        return _KERNEL[0], -_KERNEL[0]
+        return _KERNEL[0], -_KERNEL[0]  # the copy that was loaded, elsewhere in the kernel's memory
     if _is_text(sections[shndx]) and _is_text(sections[target]):
         size = sum(section.sh_size + 4096 for section in sections if _is_text(section))
         return -size, size
