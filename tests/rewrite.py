@@ -20,3 +20,61 @@ def with_modinfo(data: bytes, **values: str) -> bytes:
     while len(content := b"\0".join(b"=".join(pair) for pair in pairs) + b"\0") > section.sh_size:
         pairs.remove(next(pair for pair in pairs if pair[0] in unread))
     return data[: section.sh_offset] + content.ljust(section.sh_size, b"\0") + data[end:]
+
+
+def _put(data: bytes, offset: int, new: bytes) -> bytes:
+    return data[:offset] + new + data[offset + len(new) :]
+
+
+def _header(data: bytes, name: str) -> tuple[Image, int]:
+    """The image, and the file offset of the 64-bit section header of that name."""
+    image = Image(data)
+    assert image.header is not None
+    index = next(place for place, section in enumerate(image.sections) if section.name == name)
+    return image, image.header.e_shoff + 64 * index
+
+
+def with_section_name(data: bytes, old: str, new: str) -> bytes:
+    """The module with another name for a section: that of another one, or one that is no longer than the old."""
+    image, header = _header(data, old)
+    if image.find(new):
+        other = _header(data, new)[1]
+        return _put(data, header, data[other : other + 4])
+    assert image.header is not None
+    assert len(new) <= len(old)
+    names = image.sections[image.header.e_shstrndx].sh_offset + int.from_bytes(data[header : header + 4], "little")
+    return _put(data, names, new.encode().ljust(len(old), b"\0"))
+
+
+def with_section_flags(data: bytes, name: str, flags: int) -> bytes:
+    """The module with other sh_flags for a section."""
+    return _put(data, _header(data, name)[1] + 8, flags.to_bytes(8, "little"))
+
+
+def with_symbol(data: bytes, name: str, shndx: int | None = None, renamed: str | None = None) -> bytes:
+    """The module with a symbol of its table in another section, or under another name of the same length."""
+    image = Image(data)
+    rows, strings = image.symbol_rows(), image.symbol_strings()
+    place = next(place for place, row in enumerate(rows) if image.string(strings, row[0]) == name)
+    assert image.symtab is not None
+    if shndx is not None:
+        data = _put(data, image.symtab.sh_offset + 24 * place + 6, shndx.to_bytes(2, "little"))
+    if renamed is not None:
+        assert len(renamed) == len(name)
+        data = _put(data, image.sections[image.symtab.sh_link].sh_offset + rows[place][0], renamed.encode())
+    return data
+
+
+def with_crc(data: bytes, name: str, crc: int) -> bytes:
+    """The module with another CRC for a symbol in its `__versions`."""
+    section = Image(data).find("__versions")
+    assert section is not None
+    record = data.index(name.encode() + b"\0", section.sh_offset) - 8
+    return _put(data, record, crc.to_bytes(8, "little"))
+
+
+def with_relocation_type(data: bytes, section: str, kind: int) -> bytes:
+    """The module with another type for the first record of a RELA section."""
+    found = Image(data).find(section)
+    assert found is not None
+    return _put(data, found.sh_offset + 8, kind.to_bytes(4, "little"))
