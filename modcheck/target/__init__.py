@@ -110,9 +110,10 @@ def read_target(
     work.version_of_release()
     if modules_dir is not None:
         modules = find_modules(modules_dir)
-        work.read_reference(modules)
-        if work.reference is None:
-            raise TargetError(modules_dir, "no modules of a kernel's own build below this directory")
+        if not modules:
+            raise TargetError(modules_dir, "no modules below this directory (*.ko, *.ko.gz, *.ko.xz, *.ko.zst)")
+        own = os.path.join(modules_dir, "kernel", "")
+        work.read_reference([path for path in modules if path.startswith(own)] or modules)
         work.modules = ModulesDir(os.fspath(modules_dir), modules)
         work.builtin.give(read_builtin(os.fspath(modules_dir)), os.path.join(modules_dir, "modules.builtin"))
     for tree in trees:
