@@ -28,12 +28,13 @@ class Refusal(NamedTuple):
     """Why BTF is refused: the errno, and the lines without their `BPF: `.
 
     `about_type`: the lines describe a type or a member; since 6.4 a kernel that loads the module all the same does not
-    write those.
+    write those. `bare`: they are written without it.
     """
 
     errno: str
     lines: tuple[bytes, ...]
     about_type: bool
+    bare: bool = False
 
 
 class _Stop(Exception):
@@ -45,7 +46,10 @@ class _Stop(Exception):
 
 
 def verify(btf: Btf, base: Btf, version: Version) -> Refusal | None:
-    """What a kernel of `version` with the BTF `base` refuses in a module's `btf`; None when it takes it."""
+    """What a kernel of `version` refuses in `btf`, which continues `base`; None when it takes it.
+
+    A module's continues the kernel's own; for BTF that stands alone `base` is empty.
+    """
     try:
         _Verifier(btf, base, version).run()
     except _Stop as stop:
@@ -126,7 +130,9 @@ class _Verifier:
         end = btf.header_length + btf.str_off + btf.str_len
         if not self._has_layout and end != len(btf.data):
             raise _Stop(b"String section is not at the end")
-        if btf.str_len and (btf.str_len - 1 > _MAX_NAME_OFFSET or btf.data[end - 1]):
+        alone = not self.base.str_len
+        broken = btf.str_len - 1 > _MAX_NAME_OFFSET or btf.data[end - 1] or (alone and btf.strings[:1] != b"\0")
+        if (btf.str_len or alone) and broken:
             raise _Stop(b"Invalid string section")
 
     # names

@@ -250,12 +250,11 @@ class Judge:
                 assumed.append("in-tree modules of the kernel's vermagic are signed by its key, and unchanged since")
             elif certificate is not None and certificate.key is None:
                 assumed.append("signed modules are unchanged since they were signed")
-        unseen = load.target.btf is None or load.module.btf_base is not None
         if (
             load.own_build
             and load.module.btf is not None
             and load.target.option("DEBUG_INFO_BTF_MODULES") != "n"
-            and unseen
+            and load.target.btf is None
         ):
             assumed.append("in-tree modules of the kernel's vermagic have the BTF of its build")
         version = self.target.version

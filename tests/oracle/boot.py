@@ -37,6 +37,10 @@ BOOT_SECONDS = 300
 ACCEPTED = "module_load: "
 
 
+#: error numbers of the kernel's own, which libc has no names for
+UNNAMED = {"524": "ENOTSUPP"}
+
+
 def boot(
     kernel: Path,
     arch: str,
@@ -141,7 +145,8 @@ def _results(told: Iterable[tuple[dict[str, Any] | None, list[str]]], plan: Sequ
             lines = [Line(level, text) for level, record in report["log"] for text in record.split("\\x0a")]
             if report["overrun"]:
                 lines.insert(0, Line(None, "oracle: the log has lost lines"))
-            result = _result(plan[len(results)], kernel, start, report["errno"], False, lines)
+            errno = UNNAMED.get(report["errno"], report["errno"])
+            result = _result(plan[len(results)], kernel, start, errno, False, lines)
             results.append(replace(result, said=report["said"]))
             start = None
         elif "stuck" in report:

@@ -4,17 +4,20 @@ A case is a kind and the kernels it is about: `own:6.1`, the own modules of a ke
 those of another kernel on it; `samples:6.1`, all of sample_modules/; `dependencies:6.1`, modules loaded and kept in the
 order in which they need each other; `mutants:6.1`, or with another seed than 1 `mutants:6.1:20261121`; with boot
 options or load flags, on own, unsigned, changed and foreign modules: `enforced`, `lockdown`, `blacklist`, `forced`;
-`arguments`: parameters with values good and bad. `modprobe`: modprobe on a root file system with faults (modprobe.py).
+`arguments`: parameters with values good and bad. `inherited`: modules after one that they need, made proprietary.
+`distilled`: variants of a module with .BTF.base. `modprobe`: modprobe on a root file system with faults (modprobe.py).
 """
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modcheck import Target, predict, read_module, read_target
+from modcheck.module.elf import Image
 
 from . import modprobe
 from .boot import modules_below
@@ -41,6 +44,8 @@ ARGUMENTS = (
     "nope=1", "nope", "P=1 nope=2 P=z", "mod.P=1", "dyndbg", "a.dyndbg=+p", "async_probe", "P=1 -- more words",
 )  # fmt: skip
 
+DISTILLED = Path(__file__).parent.parent / "data/btf_base/distilled.ko.xz"
+
 #: how many mutants make a case, unless the limit is lower
 MUTANTS = 2000
 
@@ -56,8 +61,10 @@ CASES = (
     "samples:armhf-6.1", "samples:rk3588", "samples:rk3588-modversions", "samples:sunxi",
     "dependencies:6.1", "dependencies:newest",
     "enforced:5.10", "enforced:6.1", "enforced:newest", "lockdown:6.1", "lockdown:newest", "blacklist:5.10",
-    "blacklist:6.1", "blacklist:newest", "forced:6.1", "forced:newest", "arguments:6.1",
-    "arguments:newest", "modprobe:6.1", "modprobe:newest",
+    "blacklist:6.1", "blacklist:newest", "forced:6.1", "forced:newest", "inherited:5.10",
+    "inherited:6.1", "inherited:newest", "inherited:arm64-newest", "inherited:s390x-6.1", "arguments:6.1",
+    "arguments:newest", "distilled:newest",
+    "modprobe:6.1", "modprobe:newest",
     "mutants:6.1", "mutants:newest",
 )  # fmt: skip
 
@@ -102,6 +109,8 @@ class Cases:
             "enforced": lambda: self._mixed(kernel),
             "lockdown": lambda: [replace(load, pause=600) for load in self._mixed(kernel)],
             "arguments": lambda: list(self._with_arguments(kernel)),
+            "inherited": lambda: list(self._inherited(kernel)),
+            "distilled": lambda: list(self._distilled(kernel)),
             "blacklist": lambda: self._some(self._blacklisted(kernel)),
             "forced": lambda: list(_with_flags(self._mixed(kernel))),
         }
@@ -165,6 +174,41 @@ class Cases:
                     yield from (Load(path, arguments=text.replace("P", one.name)) for text in ARGUMENTS)
                     long = "x" * ((one.max or 1024) + 1)
                     yield from (Load(path, arguments=f"{one.name}={value}") for value in (long, "1,2,3,4," * 40))
+
+    def _inherited(self, kernel: Kernel) -> Iterator[Load]:
+        """Modules that need one other, which is proprietary now and kept; some are refused, some inherit its taint."""
+        folder = self.work / "made" / kernel.release / "proprietary"
+        folder.mkdir(parents=True, exist_ok=True)
+        users: dict[str, list[Path]] = {}
+        exporters = {}
+        for path in modules_below(kernel.modules):
+            module = read_module(path)
+            if module.exports and not module.info("depends") and path.stat().st_size < 60_000:
+                exporters[module.name] = path
+            users.setdefault((module.info("depends") or "").replace("-", "_"), []).append(path)
+        for name, path in exporters.items():
+            data = unsigned(uncompressed(path)).replace(b"license=GPL", b"license=XXX", 1)
+            if name in users and b"license=XXX" in data:
+                copy = folder / f"{name}.ko"
+                copy.write_bytes(data)
+                yield Load(copy, keep=True)
+                yield from map(Load, users[name][:4])
+
+    def _distilled(self, kernel: Kernel) -> Iterator[Load]:
+        """A module with .BTF.base as it is, and with one number or byte of it, or of its .BTF, changed."""
+        folder = self.work / "made" / kernel.release / "distilled"
+        folder.mkdir(parents=True, exist_ok=True)
+        data = uncompressed(DISTILLED)
+        rng = random.Random(1)
+        image = Image(data)
+        sections = [section for name in (".BTF.base", ".BTF") if (section := image.find(name))]
+        for number in range(min(self.limit, 500)):
+            section = sections[number % 5 == 4]
+            place = section.sh_offset + rng.randrange(section.sh_size)
+            changed = bytes((data[place] ^ (rng.choice((1, 2, 4, 8, 16, 64, 128, 255)) if number else 0),))
+            path = folder / f"{number:03}-distilled.ko"
+            path.write_bytes(data[:place] + changed + data[place + 1 :])
+            yield Load(path)
 
     def _blacklisted(self, kernel: Kernel) -> list[Path]:
         """The modules on the list of `CMDLINES`, and their neighbours."""

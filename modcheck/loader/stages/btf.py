@@ -1,7 +1,7 @@
 """`btf`: type information that is damaged, or was made against another kernel's.
 
 `btf_module_notify()` of kernel/bpf/btf.c, since 5.11; CONFIG_MODULE_ALLOW_BTF_MISMATCH since 5.18. What is wrong with
-it, `btf_verifier` says.
+it, `btf_verifier` says, and of out-of-tree modules since 6.11 `btf_relocation`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from collections.abc import Iterator
 
 from ...btf import Btf
 from .. import needs
+from ..btf_relocation import verify_distilled
 from ..btf_verifier import Refusal, verify
 from ..facts import Answer, Finding, Load, LogLine, Unknown, line
 
 RULE = "btf"
-_ERRNO = {"EINVAL": 22, "E2BIG": 7, "ELOOP": 40, "ENOTSUPP": 524}
+_ERRNO = {"ENOENT": 2, "EINVAL": 22, "E2BIG": 7, "ELOOP": 40, "ENOTSUPP": 524}
 _MISMATCH = "Kernel module BTF mismatch detected, BTF debug info may be unavailable for some modules"
 
 
@@ -27,8 +28,7 @@ def btf(load: Load) -> Iterator[Answer]:
     allowed = target.option("MODULE_ALLOW_BTF_MISMATCH") == "y"
     if checked == "n":
         return
-    distilled = module.btf_base is not None and load.version.since(6, 11)
-    if target.btf is None or distilled or checked is None:
+    if target.btf is None or checked is None:
         if load.own_build:
             return
         if checked is None:
@@ -38,7 +38,12 @@ def btf(load: Load) -> Iterator[Answer]:
         else:
             yield Unknown(RULE, needs.BTF)
         return
-    refusal = verify(Btf(module.btf, target.endianness or "little"), target.btf, load.version)
+    found = Btf(module.btf, target.endianness or "little")
+    if module.btf_base is not None and load.version.since(6, 11):
+        distilled = Btf(module.btf_base, target.endianness or "little")
+        refusal = verify_distilled(found, distilled, target.btf, load.version)
+    else:
+        refusal = verify(found, target.btf, load.version)
     if refusal:
         lines = tuple(_lines(load, refusal, allowed))
         summary = "its BTF is damaged, or was made against another kernel's"
@@ -48,7 +53,9 @@ def btf(load: Load) -> Iterator[Answer]:
 def _lines(load: Load, refusal: Refusal, allowed: bool) -> Iterator[LogLine]:
     tolerant = allowed and load.version.since(6, 4)
     said = () if tolerant and refusal.about_type else refusal.lines
-    yield from (line(f"BPF: {text.decode('utf-8', 'surrogateescape')}", order) for order, text in enumerate(said))
+    prefix = "" if refusal.bare else "BPF: "
+    for order, text in enumerate(said):
+        yield line(prefix + text.decode("utf-8", "surrogateescape"), order)
     if tolerant:
         yield line(_MISMATCH, len(said), once="btf-mismatch")
     else:
