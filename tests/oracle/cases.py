@@ -10,17 +10,16 @@ options or load flags, on own, unsigned, changed and foreign modules: `enforced`
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modcheck import Target, predict, read_module, read_target
-from modcheck.module.elf import Image
 
 from . import modprobe
 from .boot import modules_below
+from .distilled import variants
 from .initramfs import uncompressed
 from .kernels import Kernel, fetch
 from .loads import IGNORE_MODVERSIONS, IGNORE_VERMAGIC, Load
@@ -43,8 +42,6 @@ ARGUMENTS = (
     "P=99999999999999999999", "P=y", "P=on", "P=off", "P=oops", "P=true", "P=1,2", "P=1,x,3", 'P="1 2"', '"P=1"',
     "nope=1", "nope", "P=1 nope=2 P=z", "mod.P=1", "dyndbg", "a.dyndbg=+p", "async_probe", "P=1 -- more words",
 )  # fmt: skip
-
-DISTILLED = Path(__file__).parent.parent / "data/btf_base/distilled.ko.xz"
 
 #: how many mutants make a case, unless the limit is lower
 MUTANTS = 2000
@@ -198,16 +195,9 @@ class Cases:
         """A module with .BTF.base as it is, and with one number or byte of it, or of its .BTF, changed."""
         folder = self.work / "made" / kernel.release / "distilled"
         folder.mkdir(parents=True, exist_ok=True)
-        data = uncompressed(DISTILLED)
-        rng = random.Random(1)
-        image = Image(data)
-        sections = [section for name in (".BTF.base", ".BTF") if (section := image.find(name))]
-        for number in range(min(self.limit, 500)):
-            section = sections[number % 5 == 4]
-            place = section.sh_offset + rng.randrange(section.sh_size)
-            changed = bytes((data[place] ^ (rng.choice((1, 2, 4, 8, 16, 64, 128, 255)) if number else 0),))
+        for number, (_, data) in enumerate(variants()):
             path = folder / f"{number:03}-distilled.ko"
-            path.write_bytes(data[:place] + changed + data[place + 1 :])
+            path.write_bytes(data)
             yield Load(path)
 
     def _blacklisted(self, kernel: Kernel) -> list[Path]:
