@@ -91,9 +91,11 @@ class Relocations(NamedTuple):
     beyond: tuple[int, int] | None = None
     """x86-64: type and record of the first whose symbol the symbol table does not have"""
     unsure: tuple[int, int] | None = None
-    """arm64, riscv64: type and record of the first that fits or not by where the module is put"""
+    """arm64, riscv64, ppc64: type and record of the first that fits or not by where the module is put"""
     no_high: tuple[int, int] | None = None
     """riscv64: type and record of the first lower half of an address without its upper half"""
+    no_nop: tuple[int, int] | None = None
+    """ppc64: instruction and record of the first call out of the module that no nop follows"""
 
 
 class Parameter(NamedTuple):

@@ -1,8 +1,8 @@
-"""Whether what a relocation writes fits its field, as far as a file tells: on arm64 and riscv64.
+"""Whether what a relocation writes fits its field, as far as a file tells: on arm64, riscv64 and ppc64.
 
 Where a module is put nobody knows beforehand, but the kernel's half of the address space, the size of the area for
-modules, and what stands in the file decide nearly all records. arch/arm64/kernel/module.c (4.16 to 7.3) and
-arch/riscv/kernel/module.c (6.8 to 7.3).
+modules, and what stands in the file decide nearly all records. arch/arm64/kernel/module.c (4.16 to 7.3),
+arch/riscv/kernel/module.c (6.8 to 7.3) and arch/powerpc/kernel/module_64.c (6.1 and 7.3).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .elf import Image
 from .facts import SHF_ALLOC, SHF_EXECINSTR, SHN_ABS, SHN_UNDEF, STB_WEAK, Section
 from .tables import Rows
 
-_EM_AARCH64, _EM_RISCV = 183, 243
+_EM_PPC64, _EM_AARCH64, _EM_RISCV = 21, 183, 243
 
 
 class Field(NamedTuple):
@@ -41,6 +41,9 @@ _ARM64 = {
 _ARM64_BRANCHES = {282, 283}
 _RISCV = {18: _signed(32), 19: _signed(32), 23: _signed(32), 59: _signed(32)}
 _RISCV_BRANCHES = {19, 59}
+#: the others of its types are offsets from the TOC pointer, which the loader chooses
+_PPC64 = {10: _signed(26), 26: _signed(32), 44: _signed(64), 47: _signed(64), 63: _signed(64)}
+_PPC64_BRANCH, _PPC64_NOP, _PPC64_LINK, _PPC64_LOAD_TOC = 10, 0x60000000, 1, 0xE8410018
 _RISCV_HIGH, _RISCV_LOW = {20, 23}, {24, 25}
 
 #: the addresses of the kernel and its modules, as signed numbers
@@ -60,12 +63,14 @@ class Reach(NamedTuple):
     """whether it fits depends on where the module is put, or on memory that is not the file's"""
     no_high: tuple[int, int] | None = None
     """riscv: the lower half of an address whose upper half is not in the section"""
+    no_nop: tuple[int, int] | None = None
+    """ppc64: a call of a symbol of the kernel; what stands behind it in place of a nop is given for the type"""
 
 
 def read_reach(image: Image, target: int, data: bytes, rows: Rows) -> Reach:
     """What the relocations `data` (RELA) of the section `target` come to."""
     assert image.header
-    fields = {_EM_AARCH64: _ARM64, _EM_RISCV: _RISCV}.get(image.header.e_machine)
+    fields = {_EM_AARCH64: _ARM64, _EM_RISCV: _RISCV, _EM_PPC64: _PPC64}.get(image.header.e_machine)
     if fields is None or image.bits != 64 or image.endianness != "little":
         return Reach()
     words = struct.unpack(f"<{len(data) // 8}Q", data)
@@ -73,12 +78,13 @@ def read_reach(image: Image, target: int, data: bytes, rows: Rows) -> Reach:
     offsets, kinds, symbols = words[0::3], halves[2::6], halves[3::6]
     addends = struct.unpack(f"<{len(data) // 8}q", data)[2::3]
     no_high = _no_high(target, offsets, kinds, symbols, rows) if fields is _RISCV else None
+    no_nop = _no_nop(image, target, offsets, kinds, symbols, rows) if fields is _PPC64 else None
     odd = {symbol for symbol in set(symbols) if symbol >= len(rows) or _is_odd(rows[symbol], image.sections)}
     narrow = {kind for kind in set(kinds) & fields.keys() if _is_narrow(kind, fields[kind])}
     near = not addends or (max(addends) < _NEAR and min(addends) >= -_NEAR)
     size = image.sections[target].sh_size
     if near and not odd and not narrow and max(offsets, default=0) < max(size, 1):
-        return Reach(no_high=no_high)
+        return Reach(no_high=no_high, no_nop=no_nop)
     far = unsure = None
     for record, (kind, symbol, offset, addend) in enumerate(zip(kinds, symbols, offsets, addends)):
         usual = kind not in narrow and symbol not in odd and -_NEAR <= addend < _NEAR
@@ -89,19 +95,19 @@ def read_reach(image: Image, target: int, data: bytes, rows: Rows) -> Reach:
             fits = _fits(fields[kind], image.sections, target, rows[symbol], addend, offset)
         if fits and offset >= size:
             fits = None
-        if fits is False and kind in _ARM64_BRANCHES | _RISCV_BRANCHES:
+        if fits is False and (fields is _PPC64 or kind in _ARM64_BRANCHES | _RISCV_BRANCHES):
             fits = None
         if fits is False:
             far = kind, record
             break
         if fits is None and unsure is None:
             unsure = kind, record
-    return Reach(far, unsure, no_high)
+    return Reach(far, unsure, no_high, no_nop)
 
 
 def _is_narrow(kind: int, field: Field) -> bool:
     """Whether values that a good module has would not fit: such types are rare."""
-    return not field.relative or (field.high < _MODULES and kind not in _ARM64_BRANCHES)
+    return not field.relative or (field.high < _MODULES and kind not in _ARM64_BRANCHES | {_PPC64_BRANCH})
 
 
 def _is_odd(row: tuple[int, int, int, int, int], sections: Sequence[Section]) -> bool:
@@ -182,3 +188,24 @@ def _no_high(
         for record, (kind, symbol) in enumerate(zip(kinds, symbols))
         if kind in _RISCV_LOW and symbol in lone
     )
+
+
+def _no_nop(
+    image: Image, target: int, offsets: Sequence[int], kinds: Sequence[int], symbols: Sequence[int], rows: Rows
+) -> tuple[int, int] | None:
+    """The first call of a symbol of the kernel's that leaves the loader no room to restore the TOC pointer behind it.
+
+    Calls of the tracer's `_mcount` need none.
+    """
+    outside = {symbol for symbol in set(symbols) if symbol < len(rows) and rows[symbol][2] == SHN_UNDEF}
+    content = image.bytes_of(image.sections[target])
+    words = struct.unpack(f"<{len(content) // 4}I", content[: len(content) & ~3])
+    for record, (offset, kind, symbol) in enumerate(zip(offsets, kinds, symbols)):
+        place = offset // 4 + 1
+        if kind != _PPC64_BRANCH or symbol not in outside or place >= len(words):
+            continue
+        if words[place] in (_PPC64_NOP, _PPC64_LOAD_TOC) or not words[place - 1] & _PPC64_LINK:
+            continue
+        if image.string(image.symbol_strings(), rows[symbol][0]) not in ("_mcount", "._mcount"):
+            return words[place], record
+    return None

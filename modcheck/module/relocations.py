@@ -69,6 +69,7 @@ def read_relocations(image: Image, rows: Rows) -> tuple[Relocations, ...]:
                 beyond=beyond,
                 unsure=reach.unsure,
                 no_high=reach.no_high,
+                no_nop=reach.no_nop,
             )
         )
     return tuple(found)

@@ -128,6 +128,14 @@ def _first_failure(load: Load, section: Relocations, known: set[int], arch: str)
             (line(f"{name}: Can not find HI20 relocation information"),),
         ),
         (
+            section.no_nop,
+            "a call out of the module is not followed by a nop: compiled without a TOC",
+            "ENOEXEC",
+            (line(f"{_said_by(load)}{name}: Expected nop after call, got {section.no_nop[0]:08x} at *"),)
+            if section.no_nop
+            else (),
+        ),
+        (
             nonzero,
             "a place to be relocated is not zero: relocated before, or damaged",
             "ENOEXEC",
@@ -152,7 +160,7 @@ def _far_lines(load: Load, section: Relocations, kind: int, record: int) -> tupl
     """Stars stand for addresses."""
     name = load.module.name
     if load.target.arch == "arm64":
-        return (line(f"module {name}: overflow in relocation type {kind} val *"),)
+        return (line(f"{_said_by(load)}module {name}: overflow in relocation type {kind} val *"),)
     if load.target.arch == "riscv64":
         return (line(f"{name}: target * can not be addressed by the 32-bit offset from PC = *"),)
     where = f" sec {section.section} idx {record}" if load.version.since(7, 0) else ""
@@ -172,7 +180,15 @@ def _unknown_lines(load: Load, kind: int) -> tuple[LogLine, ...]:
         return (line(f"{name}: {what} not supported in kernel modules PC = *"),)
     if arch == "riscv64" and kind == _RISCV_ALIGN:
         return (line(f"{name}: The unexpected relocation type 'R_RISCV_ALIGN' from PC = *"),)
-    return (line(_LOADERS[arch].line.format(name=name, type=kind)),)
+    return (line(_said_by(load) + _LOADERS[arch].line.format(name=name, type=kind)),)
+
+
+def _said_by(load: Load) -> str:
+    """What some architectures' loaders put before their lines."""
+    arch, version = load.target.arch, load.version
+    if arch == "arm64" and version.since(6, 5):
+        return "Modules: "
+    return {"ppc64": "module_64: ", "ppc": "module_32: "}.get(arch or "", "") if version.since(3, 18) else ""
 
 
 def _nonzero_line(load: Load, section: Relocations, kind: int, record: int) -> str:

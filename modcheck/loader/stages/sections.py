@@ -82,6 +82,8 @@ def arch_sections(load: Load) -> Iterator[Answer]:
         yield Unknown(ARCH_RULE, needs.CONFIG)
     elif state == "y":
         text = missing[1] if load.target.arch == "ppc" else f"{load.module.name}: {missing[1]}"
+        if load.target.arch in ("ppc", "ppc64") and load.version.since(3, 18):
+            text = f"module_{load.module.elf.bits}: {text}"
         yield Finding(ARCH_RULE, "error", f"section {missing[0]} is missing", "ENOEXEC", (line(text),))
 
 
