@@ -12,6 +12,7 @@ from oracle.signing import changed, signed, unsigned
 from modcheck import Module, Prediction, Target, predict, read_target
 from modcheck.files import read_plain
 from modcheck.module import parse_module
+from modcheck.version import Version
 
 DATA = Path(__file__).parent / "data"
 TREE = Path(__file__).parent.parent / "sample_modules/debian-6.1-amd64/tree"
@@ -83,6 +84,12 @@ def test_ecdsa_of_6_12() -> None:
     verdicts = [predict(parse_module(one, "libie.ko"), debian).errno for one in (data, changed(data))]
     assert verdicts[1] == "EKEYREJECTED"
     assert verdicts[0] != "EKEYREJECTED"
+    # a kernel that does not know the algorithm takes a trusted key's signature for none
+    tainting = "libie: module verification failed: signature and/or required key missing - tainting kernel"
+    for version, lines in ((Version(5, 12, 0), 1), (Version(5, 13, 0), 0)):
+        found = predict(parse_module(data, "libie.ko"), replace(debian, version=version)).findings
+        written = [line.text for finding in found for line in finding.log]
+        assert written.count(tainting) == lines, version
 
 
 def test_without_the_library_nothing_is_said_of_the_signature(monkeypatch: pytest.MonkeyPatch) -> None:

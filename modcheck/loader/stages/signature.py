@@ -69,7 +69,7 @@ def verified(load: Load) -> bool | None:
     Assumed: in-tree signed modules of the target's own build are signed by its key; and where no key is at hand to
     verify with, that a module is unchanged since it was signed.
     """
-    if not _examined(load) or _shape(load)[0] is not None:
+    if not _examined(load) or _shape(load)[0] is not None or not _known_algorithms(load):
         return False
     if trusted_key(load) is not None:
         return True
@@ -149,7 +149,7 @@ def _unfit(load: Load) -> Iterator[Answer]:
     elif not message.signers:
         text = "PKCS7: Inconsistently supplied authAttrs"
         yield Finding(RULE, "error", "nobody has signed it", "EINVAL", (line(text),))
-    elif not all(_applied(signer, load) for signer in message.signers):
+    elif not _known_algorithms(load):
         yield Finding(RULE, "error", "signed in a way that the kernel does not know", "ENOPKG")
     elif message.attached:
         text = "PKCS#7 signature with non-detached data"
@@ -173,6 +173,12 @@ def _arithmetic(load: Load, signers: tuple[Signer, ...]) -> Iterator[Answer]:
         yield Finding(RULE, "error", "the module was changed after it was signed", "EKEYREJECTED")
     elif None in fitting:
         yield Unknown(RULE, needs.VERIFY)
+
+
+def _known_algorithms(load: Load) -> bool:
+    """Whether the kernel has all algorithms that the module is signed with; where it has not, it looks no further."""
+    message = load.module.signature.message if load.module.signature else None
+    return message is None or all(_applied(signer, load) for signer in message.signers)
 
 
 def _applied(signer: Signer, load: Load) -> bool:
