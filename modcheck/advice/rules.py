@@ -71,10 +71,12 @@ RULES = {
         "Compile with -fno-common, as kbuild does.",
     ),
     "compression": Rule(
-        "The file is compressed in a way that nobody undoes.",
-        "kmod decompresses gz, xz and zst itself; the kernel one of them, since 5.17.",
+        "The file is compressed in a way that the kernel's own decoder does not know: xz with another check than "
+        "CRC32 (`xz` alone writes CRC64), gzip with more than a name in its header. EINVAL, if it is handed to the "
+        "kernel: kmod decompresses what is not in the kernel's own compression, and before its version 31 everything.",
+        "Since 5.17.",
         "CONFIG_MODULE_DECOMPRESS, CONFIG_MODULE_COMPRESS_….",
-        "Compress again, with xz as kbuild does (`xz --check=crc32`), or not at all.",
+        "Compress again as kbuild does (`xz --check=crc32`, `gzip -n`), or not at all.",
     ),
     "dependency": Rule(
         "A module that must be loaded first is itself refused: modprobe stops there, with that one's errno. A module "

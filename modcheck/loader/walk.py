@@ -13,6 +13,7 @@ from .stages.arch import arch
 from .stages.blacklist import blacklist
 from .stages.btf import btf
 from .stages.builtin_clash import builtin_clash
+from .stages.compression import compression
 from .stages.dependency import dependency
 from .stages.depmod import depmod
 from .stages.elf_format import header, sections, tables
@@ -76,7 +77,5 @@ def stages(version: Version) -> tuple[Stage, ...]:
     """The stages of that version's load path in their order; what modprobe does comes before them."""
     if version.late_5_10:
         version = Version(5, 13, 0)
-    for since, found in EPOCHS:
-        if version.since(*since):
-            return (depmod, dependency, module_support, *found)
-    return (depmod, dependency, module_support, *EPOCHS[-1][1])
+    found = next((stages for since, stages in EPOCHS if version.since(*since)), EPOCHS[-1][1])
+    return (depmod, dependency, module_support, compression, *found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 from ..arch import arch_of_machine
 from ..errors import UnreadableError
@@ -21,6 +22,10 @@ from .tables import (
     read_versions,
     read_versions_ext,
 )
+
+#: The .xz File Format, 2.1.1.2: checks that all decoders know; RFC 1952, 2.3.1: the flag of a file's name
+_PLAIN_CHECKS, _XZ_CHECKS = (0, 1), {4: "CRC64", 10: "SHA-256"}
+_GZIP_NAME = 8
 
 __all__ = [
     "Elf",
@@ -49,7 +54,18 @@ def read_module(path: str | os.PathLike[str]) -> Module:
         data = decompress(raw, path)
     except UnreadableError as error:
         return parse_module(b"", os.fspath(path), kind, error.reason)
-    return parse_module(data, os.fspath(path), kind)
+    module = parse_module(data, os.fspath(path), kind)
+    feature = _compression_feature(raw[:8].ljust(8, b"\0"), kind)
+    return replace(module, compression_feature=feature) if feature else module
+
+
+def _compression_feature(start: bytes, kind: str | None) -> str | None:
+    """What a stream that begins so has that not every decoder knows: another check than CRC32, fields in the header."""
+    if kind == "xz" and start[7] not in _PLAIN_CHECKS:
+        return f"xz with {_XZ_CHECKS.get(start[7], f'check {start[7]}')}"
+    if kind == "gz" and start[3] & ~_GZIP_NAME:
+        return "gzip with more than a name in its header"
+    return None
 
 
 def parse_module(data: bytes, path: str, kind: str | None = None, error: str | None = None) -> Module:

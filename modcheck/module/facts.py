@@ -232,6 +232,8 @@ class Module:
     """the pointers in struct module that relocations set: symbol (`init_module`, `cleanup_module`) and offset"""
     unnamed_versions: int = 0
     """how many CRCs of `__version_ext_crcs` have no name in `__version_ext_names`"""
+    compression_feature: str | None = None
+    """what its compressed stream has that the kernel's own decoders do not know"""
 
     def info(self, tag: str) -> str | None:
         """The first value of modinfo's `tag`, as the kernel's get_modinfo() takes it; None when there is none."""

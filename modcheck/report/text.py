@@ -35,7 +35,7 @@ def _module(one: Prediction, target: Target, loader: str, style: Style, verbose:
         if finding.level == "error" or verbose:
             brief = other_build and finding.rule == "symbol-version" and not verbose
             lines += _finding(finding, style, verbose, brief=brief)
-        elif finding.rule == "vermagic":
+        elif finding.rule in ("vermagic", "depmod"):
             lines += [""] if one.verdict == "refused" else []
             lines.append(f"  {style.rule(finding.rule)}: {finding.summary}")
     if one.needs and loader == "modprobe":
