@@ -70,17 +70,35 @@ def read_plain(path: str | os.PathLike[str]) -> bytes:
     return decompress(read_bytes(path), path)
 
 
-def find_modules(directory: str | os.PathLike[str], on_error: Callable[[OSError], None] | None = None) -> list[str]:
-    """Every `*.ko`, `*.ko.gz`, `*.ko.xz`, `*.ko.zst` below `directory`, by path; links to directories not followed.
+def find_modules(
+    directory: str | os.PathLike[str], on_error: Callable[[OSError], None] | None = None, *, follow: bool = False
+) -> list[str]:
+    """Every `*.ko`, `*.ko.gz`, `*.ko.xz`, `*.ko.zst` below `directory`, by path.
 
     :param on_error: is told of each directory that cannot be read
+    :param follow: links to directories too, each directory once
     """
-    return sorted(
-        os.path.join(folder, name)
-        for folder, _, names in os.walk(directory, onerror=on_error)
-        for name in names
-        if name.endswith((".ko", ".ko.gz", ".ko.xz", ".ko.zst"))
-    )
+    found = []
+    seen: set[tuple[int, int]] = set()
+    for folder, inside, names in os.walk(directory, onerror=on_error, followlinks=follow):
+        found += [os.path.join(folder, name) for name in names if name.endswith(_SUFFIXES)]
+        if follow:
+            inside[:] = [name for name in inside if _first_visit(os.path.join(folder, name), seen)]
+    return sorted(found)
+
+
+_SUFFIXES = (".ko", ".ko.gz", ".ko.xz", ".ko.zst")
+
+
+def _first_visit(path: str, seen: set[tuple[int, int]]) -> bool:
+    """Whether the directory was not met before, under this name or another."""
+    try:
+        state = os.stat(path)
+    except OSError:
+        return False
+    new = (state.st_dev, state.st_ino) not in seen
+    seen.add((state.st_dev, state.st_ino))
+    return new
 
 
 def _decoder(kind: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from ..module.facts import Export, Module
@@ -67,12 +68,12 @@ class Load(NamedTuple):
     """those of them that taint the kernel as proprietary"""
     opaque: tuple[str, ...] = ()
     """modules that are, or will be, loaded by then, and whose exports are not known"""
-    dependencies: tuple[Prediction, ...] = ()
+    dependencies: Mapping[str, Prediction] = MappingProxyType({})
     """predictions for the modules at hand that modprobe loads first because this one needs them, in its order"""
-    order_known: bool = False
-    """whether modules.dep tells that order"""
-    softdeps: tuple[Prediction, ...] = ()
-    """predictions for those that it tries to load first, and whose failure does not matter"""
+    rivals: tuple[str, ...] = ()
+    """those of them of which it is not certain that the first is refused first"""
+    softdeps: tuple[tuple[str, Verdict], ...] = ()
+    """those that it tries first, and whose failure does not matter"""
     cycle: str | None = None
     """a module that this one needs, and that needs this one"""
     force_vermagic: bool = False

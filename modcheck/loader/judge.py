@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from ..module.facts import SHF_ALLOC, Module
 from ..target.facts import Target
@@ -28,6 +29,20 @@ _EVERY_SHAPE = (
 )  # fmt: skip
 
 
+#: softdep lines that lead to others are followed so far
+_DEEPEST = 20
+
+
+class _Order(NamedTuple):
+    """What must be loaded before a module, first to last."""
+
+    names: tuple[str, ...]
+    known: bool
+    """whether modules.dep tells the order"""
+    cycle: str | None = None
+    """one of them that needs the module itself, or that needs one that needs it"""
+
+
 class Judge:
     """Judges modules one by one; see `predict` for the parameters."""
 
@@ -48,7 +63,8 @@ class Judge:
         self.arguments = arguments
         self.ignore = frozenset(ignore)
         self.visible = Visible(target, modules, loaded, loader == "modprobe")
-        self._known: dict[tuple[str, Version, str, frozenset[str]], Prediction] = {}
+        self._known: dict[tuple[str, Version, frozenset[str], frozenset[str]], Prediction] = {}
+        self._orders: dict[tuple[str, Version], _Order] = {}
         self.proprietary: frozenset[str] = frozenset()
         self.already = frozenset(already or ())
         self._arriving: str | None = None
@@ -63,7 +79,6 @@ class Judge:
         self._arriving = module.name
         prediction = self.judge(module)
         self._arriving = None
-        self._known.clear()
         if prediction.proprietary:
             self.proprietary |= {module.name}
         if prints:
@@ -72,8 +87,8 @@ class Judge:
     def judge(self, module: Module) -> Prediction:
         """What the target does with `module`; where its version is not known, only what every version agrees on."""
         if self.target.version is not None:
-            return self._judge(module, (), _known_version(self.target.version))
-        predictions = [self._judge(module, (), version) for version in _EVERY_SHAPE]
+            return self._judge(module, _known_version(self.target.version))
+        predictions = [self._judge(module, version) for version in _EVERY_SHAPE]
         refused = [one for one in predictions if one.verdict == "refused"]
         if len(refused) == len(predictions):
             same = all((one.errno, one.log) == (refused[0].errno, refused[0].log) for one in refused)
@@ -84,71 +99,129 @@ class Judge:
         unchecked = (*others[0].unchecked, *(Unknown(rule, facts_needed.VERSION) for rule in rules))
         return replace(others[0], verdict="unknown" if refused else others[0].verdict, unchecked=unchecked)
 
-    def _judge(
-        self, module: Module, above: tuple[str, ...], version: Version, already: frozenset[str] | None = None
-    ) -> Prediction:
-        """`above`: the modules that need it, for modprobe's order."""
-        already = self.already if already is None else already
-        arguments = self._arguments(module, above)
-        key = (module.path, version, arguments, already)
-        if key in self._known:
-            return self._known[key]
-        load = self._load(module, version)._replace(arguments=arguments)
-        load, needs = self._loaded_first(load, (*above, module.name), already)
-        spent = already.union(*(one.spent for one in (*load.dependencies, *load.softdeps)))
-        prediction = self._walk(load, needs, spent)
+    def _judge(self, module: Module, version: Version) -> Prediction:
+        """What becomes of `module`, and of what modprobe loads before it: one after the other, in its order."""
+        load = self._load(module, version)
+        order = self._order(module, version)
+        sequence = self._with_softdeps(order.names, module, version) if self.target.modules else order.names
+        already, proprietary = self.already, self.proprietary
+        judged: dict[str, Prediction] = {}
+        for name in sequence:
+            if other := self.visible.module(name):
+                one = judged[name] = self._alone(other, version, already, proprietary)
+                already |= one.spent
+                proprietary |= {other.name} if one.proprietary else frozenset()
+        dependencies = {name: judged[name] for name in order.names if name in judged}
+        load = load._replace(
+            arguments=self._arguments(module, self.arguments),
+            dependencies=dependencies,
+            rivals=self._rivals(dependencies, version) if not order.known else (),
+            softdeps=tuple((name, one.verdict) for name, one in judged.items() if name not in dependencies),
+            cycle=order.cycle,
+            present=self.visible.loaded | frozenset(order.names),
+            proprietary=proprietary,
+        )
+        prediction = self._walk(load, order.names, already)
         if self.loader == "busybox" and prediction.verdict == "refused":
-            prediction = self._tried_twice(load, needs, prediction)
-        if load.cycle is None:
-            self._known[key] = prediction
+            prediction = self._tried_twice(load, order.names, prediction)
         return prediction
 
-    def _loaded_first(
-        self, load: Load, chain: tuple[str, ...], already: frozenset[str]
-    ) -> tuple[Load, tuple[str, ...]]:
-        """`load` with what modprobe does before it, and the names of the modules that it needs, first to last.
+    def _alone(
+        self, module: Module, version: Version, already: frozenset[str], proprietary: frozenset[str]
+    ) -> Prediction:
+        """What becomes of a module that is loaded for another's sake, when what it needs itself has been loaded."""
+        key = (module.path, version, already, proprietary)
+        if key not in self._known:
+            names = self._order(module, version).names
+            load = self._load(module, version)._replace(
+                arguments=self._arguments(module, ""),
+                present=self.visible.loaded | frozenset(names),
+                proprietary=proprietary,
+            )
+            self._known[key] = self._walk(load, names, already)
+        return self._known[key]
 
-        modules.dep has them all in modprobe's order; where it does not tell, each comes after what it needs itself.
-        """
-        module, modules = load.module, self.target.modules if self.loader == "modprobe" else None
-        direct = [name for name in needed_modules(load) if name not in self.visible.loaded]
-        told = modules.order(module.name) if modules and not modules.gone(module.name) else None
-        order_known = told is not None and set(direct) <= set(told)
-        names = [name for name in told or () if name not in self.visible.loaded] if order_known else direct
-        needs: dict[str, None] = {}
-        dependencies: list[Prediction] = []
+    def _order(self, module: Module, version: Version) -> _Order:
+        """What must be loaded before a module: as modules.dep has it, else each after what it needs itself."""
+        key = (module.path, version)
+        if key not in self._orders:
+            line = self.visible.line(module)
+            self._orders[key] = self._searched(module, version) if line is None else _Order(line, known=True)
+        return self._orders[key]
+
+    def _searched(self, module: Module, version: Version) -> _Order:
+        """Depth first, without recursion: chains of modules may be long."""
+        names: dict[str, None] = {}
         cycle = None
-        for name in names:
-            other = self.visible.module(name)
-            if other is None:
-                needs[name] = None
-            elif name in chain:
+        path = [(module.name, iter(self._direct(module, version)))]
+        while path:
+            name = next(path[-1][1], None)
+            if name is None:
+                done, _ = path.pop()
+                names[done] = None
+                continue
+            if name in names:
+                continue
+            if name in (known for known, _ in path):
                 cycle = name
-            else:
-                one = self._judge(other, chain, load.version, already)
-                needs.update(dict.fromkeys((*one.needs, name)))
-                dependencies.append(one)
-                already |= one.spent
-        softdeps = []
-        for name in modules.softdeps(module.name) if modules else ():
+                continue
             other = self.visible.module(name)
-            if other and name not in self.visible.loaded and name not in needs and name not in chain:
-                one = self._judge(other, chain, load.version, already)
-                softdeps.append(one)
-                already |= one.spent
-        load = load._replace(
-            dependencies=tuple(dependencies),
-            order_known=order_known,
-            softdeps=tuple(softdeps),
-            cycle=cycle,
-            present=self.visible.loaded | frozenset(needs),
-            proprietary=frozenset(one.module.name for one in dependencies if one.proprietary) | load.proprietary,
-        )
-        return load, tuple(needs)
+            line = self.visible.line(other) if other else ()
+            if other is None or line is not None:
+                names.update(dict.fromkeys((*(line or ()), name)))
+            else:
+                path.append((name, iter(self._direct(other, version))))
+        del names[module.name]
+        return _Order(tuple(names), known=False, cycle=cycle)
 
-    def _arguments(self, module: Module, above: tuple[str, ...]) -> str:
+    def _direct(self, module: Module, version: Version) -> list[str]:
+        """The modules whose symbols a module uses; under modprobe and insmod alike."""
+        return [name for name in needed_modules(self._load(module, version)) if name not in self.visible.loaded]
+
+    def _rivals(self, dependencies: Mapping[str, Prediction], version: Version) -> tuple[str, ...]:
+        """Names of refused ones of which it is not certain that the first is met first, and that differ from it."""
+        refused = {name: one for name, one in dependencies.items() if one.verdict == "refused"}
+        first = next(iter(refused), "")
+        others = [
+            name
+            for name, one in refused.items()
+            if first not in self._order(one.module, version).names
+            and (one.errno, one.log) != (refused[first].errno, refused[first].log)
+        ]
+        return (first, *others) if others else ()
+
+    def _with_softdeps(self, order: Sequence[str], module: Module, version: Version) -> tuple[str, ...]:
+        """All that modprobe tries before `module`, with what softdep lines add before and after each."""
+        modules = self.target.modules
+        if modules is None or self.loader != "modprobe":
+            return tuple(order)
+        tried: dict[str, None] = {}
+        asked = {module.name}
+
+        def fill(name: str, depth: int) -> None:
+            for other in modules.softdeps(name).pre:
+                ask(other, depth)
+            if name != module.name:
+                tried[name] = None
+                for other in modules.softdeps(name).post:
+                    ask(other, depth)
+
+        def ask(name: str, depth: int) -> None:
+            found = self.visible.module(name)
+            if name in asked or name in self.visible.loaded or not found or depth > _DEEPEST:
+                return
+            asked.add(name)
+            for other in (*self._order(found, version).names, name):
+                fill(other, depth + 1)
+
+        for name in order:
+            fill(name, 0)
+        fill(module.name, 0)
+        return tuple(name for name in tried if name != module.name)
+
+    def _arguments(self, module: Module, given: str) -> str:
         """What the module is given for its parameters: modprobe adds what its own and the boot configuration say."""
-        words = [] if above else [self.arguments]
+        words = [given]
         if self.loader == "modprobe":
             words = [*self.target.boot_parameters(module.name), *words]
             if self.target.modules:

@@ -40,18 +40,20 @@ class Visible:
             return self._given[name]
         return self.target.modules.module(name) if self.target.modules else None
 
-    def given(self, name: str) -> Module | None:
-        """The module of that name in the set."""
-        return self._given.get(name)
+    def line(self, module: Module) -> tuple[str, ...] | None:
+        """What modprobe loads before an installed module, as modules.dep tells; what is loaded is passed over."""
+        modules = self.target.modules if self.modprobe else None
+        order = modules.order(module.path, self._given) if modules else None
+        return None if order is None else tuple(name for name in order if name not in self.loaded)
 
     def find_for(self, module: Module) -> Callable[[str], tuple[Export, ...]]:
         """A function that tells the exports of a name that are there for `module`, the kernel's own first."""
         replaced = self.replaced | {module.name}
         symbols = self.target.symbols
         modules = self.target.modules
-        if modules and modules.gone(module.name):
-            return self._there
         declared = self._declared(module)
+        line = self.line(module)
+        there = None if line is None else self.loaded | self._given.keys() | {*map(self._real_name, line)}
 
         @cache
         def find(name: str) -> tuple[Export, ...]:
@@ -62,15 +64,15 @@ class Visible:
             more = declared.get(name, ()) if not others else ()
             if not (kernel or given or others or more) and self.modprobe and modules:
                 more = modules.outside.get(name, ())
-            return kernel + given + others + tuple(export for export in more if export.owner not in replaced)
+            others += tuple(export for export in more if export.owner not in replaced)
+            return kernel + given + tuple(one for one in others if there is None or one.owner in there)
 
         return find
 
-    def _there(self, name: str) -> tuple[Export, ...]:
-        """The exports of a name by the kernel and by what is loaded already."""
-        rows = self.target.symbols.find(name) if self.target.symbols else ()
-        own = (export for export in self._exports.get(name, ()) if export.owner in self.loaded)
-        return (*(row for row in rows if row.owner in {KERNEL, *(self.loaded - self.replaced)}), *own)
+    def _real_name(self, name: str) -> str:
+        """The name in struct module of the module that is loaded for a name."""
+        module = self.module(name)
+        return module.name if module else name
 
     def _installed(self, row: Export) -> tuple[Export, ...]:
         """What is really there of a row that a table has for a module."""

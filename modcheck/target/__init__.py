@@ -109,7 +109,7 @@ def read_target(
         work.read_image(os.fspath(kernel))
     work.version_of_release()
     if modules_dir is not None:
-        modules = find_modules(modules_dir)
+        modules = find_modules(modules_dir, follow=True)
         if not modules:
             raise TargetError(modules_dir, "no modules below this directory (*.ko, *.ko.gz, *.ko.xz, *.ko.zst)")
         own = os.path.join(modules_dir, "kernel", "")

@@ -117,13 +117,17 @@ class Target:
         return found
 
     def boot_parameters(self, module: str) -> list[str]:
-        """The words `PARAMETER=VALUE` of `MODULE.PARAMETER=VALUE` there, which modprobe hands to the module."""
-        words = (word.partition(".") for line in self._command_lines() for word in line)
-        return [
-            word
-            for name, dot, word in words
-            if dot and name.replace("-", "_") == module and "." not in word.partition("=")[0]
-        ]
+        """The words `PARAMETER=VALUE` of `MODULE.PARAMETER=VALUE` in /proc/cmdline: modprobe hands them over."""
+        built_in, given = self._command_lines()
+        line = built_in if self.cmdline is None else given
+        found = []
+        for written in line:
+            quoted = written.startswith('"')  # as GRUB does with the whole word
+            name, dot, word = written.strip('"' if quoted else "").partition(".")
+            parameter, equals, value = word.partition("=")
+            if dot and name.replace("-", "_") == module and "." not in parameter:
+                found.append(f'{parameter}="{value}"' if quoted and equals else word)
+        return found
 
     def _command_lines(self) -> Iterator[list[str]]:
         """The words of the built-in command line and of the boot loader's."""

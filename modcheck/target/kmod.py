@@ -45,11 +45,27 @@ def _configuration(root: str | None, name: str, *more: str) -> Iterator[list[str
     for folder in _FOLDERS if root else ():
         assert root
         path = os.path.join(root, folder, name)
-        for file in sorted(os.listdir(path)) if os.path.isdir(path) else ():
+        for file in _listed(path):
             if file.endswith(".conf") and not file.startswith("."):
                 files.setdefault(file, os.path.join(path, file))
     for _, path in sorted(files.items()):
         yield from read_lines(path)
+
+
+def _listed(folder: str) -> list[str]:
+    """What is in a folder; nothing where it cannot be read, as kmod has it."""
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
+def underscores(name: str) -> str | None:
+    """A module's name, alias or pattern with `_` for `-`, but within brackets; None where those do not pair."""
+    parts = re.split(r"(\[[^]]*\])", name)
+    if any("[" in part or "]" in part for part in parts[::2]):
+        return None
+    return "".join(part if place % 2 else part.replace("-", "_") for place, part in enumerate(parts))
 
 
 class Depmod:
@@ -108,7 +124,7 @@ class Modprobe:
 
     def __init__(self, root: str | None, softdeps: str) -> None:
         lines = list(_configuration(root, "modprobe.d", softdeps))
-        named = [(words[0], words[1].replace("-", "_"), words[2:]) for words in lines if len(words) > 1]
+        named = [(words[0], name, words[2:]) for words in lines if len(words) > 1 and (name := underscores(words[1]))]
         self._options = [(name, " ".join(rest)) for command, name, rest in named if command == "options"]
         self._softdeps = [(name, _softdeps(rest)) for command, name, rest in named if command == "softdep"]
         self.installs = [(name, " ".join(rest)) for command, name, rest in named if command == "install"]

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property
 
 from ..errors import UnreadableError
 from ..module import Export, Module, read_module
-from .kmod import Depmod, Modprobe, read_lines
+from .kmod import Depmod, Modprobe, Softdeps, read_lines, underscores
 from .symvers import owner_name
 
 
@@ -33,21 +33,29 @@ class ModulesDir:
         self._depmod = Depmod(root, self.release)
         self._files: dict[str, list[str]] = {}
         for relative in sorted(os.path.relpath(one, path) for one in paths):
-            if not self._depmod.excludes.intersection(relative.split("/")[:-1]):
+            if not self._depmod.excludes.intersection(relative.split("/")):
                 self._files.setdefault(_name(relative), []).append(relative)
         self._read: dict[str, Module | None] = {}
+        self._softdeps: dict[str, Softdeps] = {}
 
     @cached_property
-    def _dependencies(self) -> dict[str, tuple[str, tuple[str, ...]]]:
-        """modules.dep: name, its file, and the names of those that modprobe loads first, in its order."""
+    def _lines(self) -> dict[str, tuple[str, tuple[str, ...]]]:
+        """modules.dep: a module's name, its file, and the files that modprobe loads first, in its order."""
         found = {}
         for words in read_lines(os.path.join(self.path, "modules.dep")):
-            file = words[0].removesuffix(":")
-            found[_name(file)] = (file, tuple(_name(word) for word in reversed(words[1:])))
+            file, *others = (self._inside(word) for word in (words[0].removesuffix(":"), *words[1:]))
+            found[_name(file)] = (file, tuple(reversed(others)))
         return found
 
+    def _inside(self, file: str) -> str:
+        """A file of modules.dep relative to the directory, where it is below it."""
+        return file.removeprefix(self.path.rstrip("/") + "/")
+
+    def _is_there(self, file: str) -> bool:
+        return os.path.exists(os.path.join(self.path, file))
+
     def __contains__(self, name: str) -> bool:
-        return name in self._files
+        return name in self._files or name in self._renamed
 
     def files(self, name: str) -> Sequence[str]:
         """All files for a name, relative to the directory."""
@@ -58,29 +66,42 @@ class ModulesDir:
 
         Empty where there is none; more than one where nothing tells which.
         """
-        listed = self._dependencies.get(name)
-        if listed and listed[0] in self.files(name):
+        listed = self._lines.get(name)
+        if listed and self._is_there(listed[0]):
             return (listed[0],)
         return self._depmod.pick(self.files(name)) if name in self._files else ()
 
     def lists(self, relative: str) -> bool | None:
         """Whether modules.dep has that file; None where there is no modules.dep."""
-        if not self._dependencies:
+        if not self._lines:
             return None
-        listed = self._dependencies.get(_name(relative))
+        listed = self._lines.get(_name(relative))
         return listed is not None and listed[0] == relative
 
-    def order(self, name: str) -> tuple[str, ...] | None:
-        """What modprobe loads before a module, first to last; None where no modules.dep tells."""
-        listed = self._dependencies.get(name)
-        return listed[1] if listed else None
+    def order(self, path: str, provided: Collection[str] = ()) -> tuple[str, ...] | None:
+        """What modprobe loads before the module whose file is `path`, first to last.
 
-    def gone(self, name: str) -> tuple[str, ...]:
-        """Those of a module's line in modules.dep that are not there; modprobe then loads nothing before it."""
-        return tuple(other for other in self.order(name) or () if other not in self._files)
+        None where no modules.dep tells: there is none, or the file is another than the one it lists. Where a file that
+        it names is gone, nothing is loaded; `provided` are modules that count as there.
+        """
+        line = self._line(path)
+        if line is None:
+            return None
+        names = tuple(name for file in line if (name := _name(file)) != _name(path))
+        return () if set(self.gone(path)) - set(provided) else names
+
+    def gone(self, path: str) -> tuple[str, ...]:
+        """The modules in the line of the module whose file is `path` that are not where modules.dep has them."""
+        return tuple(_name(file) for file in self._line(path) or () if not self._is_there(file))
+
+    def _line(self, path: str) -> tuple[str, ...] | None:
+        relative = self.relative(path)
+        return self._lines[_name(relative)][1] if relative is not None and self.lists(relative) else None
 
     def module(self, name: str) -> Module | None:
         """The module that modprobe loads for a name, read once; None where that is not known or not readable."""
+        if name not in self._files:
+            name = self._renamed.get(name, name)
         if name not in self._read:
             self._read[name] = self._module(self.picked(name))
         return self._read[name]
@@ -92,37 +113,62 @@ class ModulesDir:
             return None
 
     @cached_property
-    def outside(self) -> dict[str, list[Export]]:
-        """The exports, by symbol, of modules that did not come with the kernel: those in other folders than `kernel`.
+    def _outside(self) -> dict[str, Module]:
+        """Modules that did not come with the kernel, those in other folders than `kernel`, by their files' names."""
+        names = [name for name in self._files if any(not path.startswith("kernel/") for path in self.picked(name))]
+        return {name: module for name in names if (module := self.module(name))}
 
-        No table of the kernel's has them, and depmod finds them all the same.
-        """
+    @cached_property
+    def _renamed(self) -> dict[str, str]:
+        """Names of such modules that their files do not have: the file's name is the one that modprobe knows."""
+        return {module.name: name for name, module in self._outside.items() if module.name != name}
+
+    @cached_property
+    def outside(self) -> dict[str, list[Export]]:
+        """The exports of such modules, by symbol: no table of the kernel's has them, and depmod finds them as well."""
         found: dict[str, list[Export]] = {}
-        for name in self._files:
-            if any(not path.startswith("kernel/") for path in self.picked(name)) and (module := self.module(name)):
-                for export in module.exports:
-                    found.setdefault(export.name, []).append(export)
+        for module in self._outside.values():
+            for export in module.exports:
+                found.setdefault(export.name, []).append(export)
         return found
 
-    def softdeps(self, name: str) -> tuple[str, ...]:
-        """The modules that modprobe tries to load before a module, though it does not need them."""
-        return tuple(found for wanted in self.modprobe.softdeps(name).pre for found in self._lookup(wanted))
+    def softdeps(self, name: str) -> Softdeps:
+        """The modules that modprobe tries to load before and after a module, though it does not need them."""
+        if name not in self._softdeps:
+            wanted = self.modprobe.softdeps(name)
+            self._softdeps[name] = Softdeps(
+                *(tuple(found for one in words for found in self._lookup(one)) for words in wanted)
+            )
+        return self._softdeps[name]
 
     def _lookup(self, wanted: str) -> Sequence[str]:
         """The modules of a name, or of an alias."""
         if wanted in self._files:
             return (wanted,)
-        lines = (words for words in self._aliases if len(words) == 3 and words[0] == "alias")
-        return tuple(owner_name(words[2]) for words in lines if fnmatchcase(wanted, words[1].replace("-", "_")))
+        return tuple(
+            module
+            for literal, pattern, module in self._aliases
+            if wanted.startswith(literal) and fnmatchcase(wanted, pattern)
+        )
 
     @cached_property
-    def _aliases(self) -> list[list[str]]:
-        return list(read_lines(os.path.join(self.path, "modules.alias")))
+    def _aliases(self) -> list[tuple[str, str, str]]:
+        """modules.alias: what a pattern begins with to the letter, the pattern, the module."""
+        lines = [words for words in read_lines(os.path.join(self.path, "modules.alias")) if len(words) == 3]
+        patterns = ((underscores(pattern), module) for command, pattern, module in lines if command == "alias")
+        return [(re.split(r"[*?[]", one)[0], one, owner_name(module)) for one, module in patterns if one is not None]
 
     def relative(self, path: str) -> str | None:
         """A file's path within the directory; None for one that lies elsewhere."""
-        found = os.path.relpath(os.path.realpath(path), os.path.realpath(self.path))
-        return None if found.startswith("..") else found
+        folder, file = os.path.split(path)
+        inside = os.path.relpath(os.path.realpath(folder), os.path.realpath(self.path))
+        if inside == os.pardir or inside.startswith(os.pardir + os.sep):
+            return None
+        return os.path.normpath(os.path.join(inside, file))
+
+    def known_as(self, relative: str) -> str:
+        """The name under which modprobe knows a file."""
+        return _name(relative)
 
 
 def _root(path: str) -> str | None:

@@ -19,14 +19,12 @@ def dependency(load: Load) -> Iterator[Answer]:
     yield from _configured(load)
     if load.cycle:
         yield Unknown(RULE, f"which of {load.module.name} and {load.cycle} is loaded first: each needs the other")
-    refused = [other for other in load.dependencies if other.verdict == "refused"]
-    if len({(other.errno, other.log) for other in refused}) > 1 and not load.order_known:
-        names = ", ".join(other.module.name for other in refused)
+    if load.rivals:
+        names = ", ".join(load.rivals)
         yield Unknown(
             RULE, f"which of {names} modprobe loads first: modules.dep, which depmod writes (--modules-dir DIR)"
         )
-    for other in load.dependencies:
-        name = other.failed_in or other.module.name
+    for name, other in load.dependencies.items():
         if other.verdict == "refused":
             for rule in other.earlier_unknown:
                 yield Unknown(RULE, f"for {name}: {rule} could not be checked")
@@ -43,12 +41,12 @@ def _configured(load: Load) -> Iterator[Answer]:
     modules = load.target.modules
     if load.loader != "modprobe" or modules is None:
         return
-    if gone := ", ".join(modules.gone(load.module.name)):
+    if gone := ", ".join(name for name in modules.gone(load.module.path) if name not in load.dependencies):
         summary = f"modules.dep names {gone}, which is not there: modprobe loads nothing first; run depmod"
         yield Finding(RULE, "warning", summary)
     command = modules.modprobe.install(load.module.name)
-    if command and not modules.softdeps(load.module.name):
+    if command and not any(modules.softdeps(load.module.name)):
         yield Unknown(RULE, f"what the command does that modprobe.d has in place of loading the module: {command}")
-    for other in load.softdeps:
-        outcome = "loads" if other.verdict == "loads" else "need not load"
-        yield Finding(RULE, "note", f"modprobe tries {other.module.name} first (softdep), which {outcome}")
+    for name, verdict in load.softdeps:
+        outcome = "loads" if verdict == "loads" else "need not load"
+        yield Finding(RULE, "note", f"modprobe tries {name} first (softdep), which {outcome}")

@@ -27,12 +27,11 @@ def depmod(load: Load) -> Iterator[Answer]:
     own = modules.relative(load.module.path) if modules else None
     if modules is None:
         return
-    others = [path for path in modules.files(load.module.name) if path != own]
     if own is None:
-        if others:
+        if others := modules.files(load.module.name):
             yield Finding(RULE, "note", f"stands for {', '.join(others)} of {modules.path}")
         return
-    picked = modules.picked(load.module.name)
+    picked = modules.picked(modules.known_as(own))
     if own not in picked:
         summary = f"modprobe takes {', '.join(picked)} instead" if picked else "modprobe does not find this file"
         yield Finding(RULE, "warning", summary, details={"picked": list(picked)})
