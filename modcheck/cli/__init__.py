@@ -31,4 +31,10 @@ def main() -> None:
     words = sys.argv[1:]
     name = words.pop(0) if words and words[0] in COMMANDS else "check"
     command: click.Command = getattr(import_module(f".{name}", __name__), name)
-    command.main(words, prog_name="modcheck" if name == "check" else f"modcheck {name}")
+    try:
+        command.main(words, prog_name="modcheck" if name == "check" else f"modcheck {name}")
+    except Exception:  # a fault of modcheck's own must not be taken for the kernel's refusal
+        import traceback
+
+        traceback.print_exc()
+        sys.exit(2)

@@ -134,8 +134,9 @@ def _embedded(btf: Btf, distilled: Btf) -> Iterator[int]:
         if one.kind not in _COMPOSITE:
             continue
         for member in btf.words(one.at, 3 * one.vlen)[1::3]:
-            number = member
-            while (step := at(number)) and step.kind in (*_THROUGH, "ARRAY"):
+            number, met = member, set[int]()
+            while (step := at(number)) and step.kind in (*_THROUGH, "ARRAY") and number not in met:
+                met.add(number)
                 number = btf.words(step.at, 1)[0] if step.kind == "ARRAY" else step.size
             if number < first and step and step.kind in _COMPOSITE:
                 yield number

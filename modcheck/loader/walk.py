@@ -26,7 +26,7 @@ from .stages.module_support import module_support
 from .stages.parameter import parameter
 from .stages.protected_symbol import protected_symbol
 from .stages.relocation import relocation
-from .stages.sections import arch_sections, constructors, wx_section
+from .stages.sections import arch_sections, constructors, trampolines, wx_section
 from .stages.signature import signature, unsigned_taint
 from .stages.symbols import imported_module_namespace, symbols
 from .stages.sysfs import sysfs
@@ -44,17 +44,17 @@ EPOCHS: tuple[tuple[tuple[int, int, int], tuple[Stage, ...]], ...] = (
         signature, *_ELF, blacklist, module_layout, vermagic, livepatch, already_loaded, arch_sections, wx_section,
         out_of_tree, retpoline, staging, livepatch_taint, license, test, unsigned_taint, license_by_name,
         constructors, export_versions, imported_module_namespace, protected_symbol, symbols, relocation,
-        duplicate_export, btf, parameter, builtin_clash, sysfs,
+        trampolines, duplicate_export, btf, parameter, builtin_clash, sysfs,
     )),
     ((5, 13, 0), (
         signature, *_ELF, blacklist, module_layout, vermagic, *_TAINTS, arch_sections, wx_section, already_loaded,
         unsigned_taint, license_by_name, constructors, export_versions, protected_symbol, symbols, relocation,
-        duplicate_export, btf, parameter, builtin_clash, sysfs,
+        trampolines, duplicate_export, btf, parameter, builtin_clash, sysfs,
     )),
     ((4, 19, 0), (
         header, arch, sections, tables, blacklist, signature, module_layout, vermagic, *_TAINTS, arch_sections,
         wx_section, already_loaded, unsigned_taint, license_by_name, export_versions, symbols, relocation,
-        duplicate_export, btf, parameter, builtin_clash, sysfs,
+        trampolines, duplicate_export, btf, parameter, builtin_clash, sysfs,
     )),
     ((3, 8, 0), (
         signature, header, arch, sections, tables, blacklist, module_layout, vermagic, *_TAINTS, arch_sections,

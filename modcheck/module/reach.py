@@ -18,6 +18,10 @@ from .tables import Rows
 _EM_PPC64, _EM_AARCH64, _EM_RISCV = 21, 183, 243
 
 
+#: an entry of the symbol table: name offset, st_info, section index, value, size
+Row = tuple[int, int, int, int, int]
+
+
 class Field(NamedTuple):
     """What the loader takes for a type: values from `low` up to, and without, `high`, counted from the place or not."""
 
@@ -39,11 +43,12 @@ _ARM64 = {
 }  # fmt: skip
 #: a branch out of reach goes through the module's PLT, if the loader has counted it there
 _ARM64_BRANCHES = {282, 283}
-_RISCV = {18: _signed(32), 19: _signed(32), 23: _signed(32), 59: _signed(32)}
+_RISCV = {1: Field(False, 0, 1 << 32), 18: _signed(32), 19: _signed(32), 23: _signed(32), 59: _signed(32)}
 _RISCV_BRANCHES = {19, 59}
-#: the others of its types are offsets from the TOC pointer, which the loader chooses
-_PPC64 = {10: _signed(26), 26: _signed(32), 44: _signed(64), 47: _signed(64), 63: _signed(64)}
-_PPC64_BRANCH, _PPC64_NOP, _PPC64_LINK, _PPC64_LOAD_TOC = 10, 0x60000000, 1, 0xE8410018
+_PPC64 = {10: _signed(26), 26: _signed(32)}
+#: short offsets from the TOC pointer, which the loader chooses; and types whose values must be multiples of four
+_PPC64_TOC, _PPC64_EVEN = {47, 63}, {10, 63, 64}
+_PPC64_BRANCH, _PPC64_NOP, _PPC64_LINK = 10, 0x60000000, 1
 _RISCV_HIGH, _RISCV_LOW = {20, 23}, {24, 25}
 
 #: the addresses of the kernel and its modules, as signed numbers
@@ -83,26 +88,50 @@ def read_reach(image: Image, target: int, data: bytes, rows: Rows) -> Reach:
     narrow = {kind for kind in set(kinds) & fields.keys() if _is_narrow(kind, fields[kind])}
     near = not addends or (max(addends) < _NEAR and min(addends) >= -_NEAR)
     size = image.sections[target].sh_size
+    if fields is _ARM64 and not image.sections[target].sh_flags & SHF_EXECINSTR:
+        narrow |= _ARM64_BRANCHES & set(kinds)  # no PLT entries are counted for what is not code
+    if fields is _PPC64:
+        narrow |= _PPC64_TOC & set(kinds)
+        narrow |= _PPC64_EVEN & set(kinds) if _uneven(kinds, symbols, addends, rows) else set()
     if near and not odd and not narrow and max(offsets, default=0) < max(size, 1):
         return Reach(no_high=no_high, no_nop=no_nop)
     far = unsure = None
     for record, (kind, symbol, offset, addend) in enumerate(zip(kinds, symbols, offsets, addends)):
-        usual = kind not in narrow and symbol not in odd and -_NEAR <= addend < _NEAR
-        if offset < size and (usual or kind not in fields):
+        inside = offset < size
+        if inside and (kind not in narrow and symbol not in odd and -_NEAR <= addend < _NEAR):
             continue
-        fits = None
-        if symbol < len(rows) and kind in fields:
-            fits = _fits(fields[kind], image.sections, target, rows[symbol], addend, offset)
-        if fits and offset >= size:
-            fits = None
-        if fits is False and (fields is _PPC64 or kind in _ARM64_BRANCHES | _RISCV_BRANCHES):
-            fits = None
+        if inside and kind not in fields and kind not in narrow:
+            continue
+        fits = (
+            _judged(fields, image.sections, target, kind, rows[symbol], addend, offset) if symbol < len(rows) else None
+        )
         if fits is False:
             far = kind, record
             break
-        if fits is None and unsure is None:
+        if unsure is None and not (fits and inside):
             unsure = kind, record
     return Reach(far, unsure, no_high, no_nop)
+
+
+def _judged(
+    fields: dict[int, Field], sections: Sequence[Section], target: int, kind: int, row: Row, addend: int, offset: int
+) -> bool | None:
+    """As `_fits`, for types that need more than a field that is wide enough."""
+    if fields is _PPC64 and kind in _PPC64_EVEN and (addend + row[3]) & 3:
+        return None
+    if kind in _ARM64_BRANCHES and row[2] != target and not sections[target].sh_flags & SHF_EXECINSTR:
+        return None
+    if kind not in fields:
+        return True if kind in _PPC64_EVEN - _PPC64_TOC else None
+    fits = _fits(fields[kind], sections, target, row, addend, offset)
+    through_table = fields is _PPC64 or kind in _ARM64_BRANCHES | _RISCV_BRANCHES
+    return None if fits is False and through_table else fits
+
+
+def _uneven(kinds: Sequence[int], symbols: Sequence[int], addends: Sequence[int], rows: Rows) -> bool:
+    """Whether any value that must be a multiple of four is perhaps none."""
+    used = {symbol for kind, symbol in set(zip(kinds, symbols)) if kind in _PPC64_EVEN and symbol < len(rows)}
+    return any(map((3).__and__, addends)) or any(rows[symbol][3] & 3 for symbol in used)
 
 
 def _is_narrow(kind: int, field: Field) -> bool:
@@ -110,7 +139,7 @@ def _is_narrow(kind: int, field: Field) -> bool:
     return not field.relative or (field.high < _MODULES and kind not in _ARM64_BRANCHES | {_PPC64_BRANCH})
 
 
-def _is_odd(row: tuple[int, int, int, int, int], sections: Sequence[Section]) -> bool:
+def _is_odd(row: Row, sections: Sequence[Section]) -> bool:
     """Whether a symbol is neither the kernel's nor lies in a section of the module that is loaded."""
     _, info, shndx, value, _ = row
     if shndx == SHN_UNDEF:
@@ -124,7 +153,7 @@ def _fits(
     field: Field,
     sections: Sequence[Section],
     target: int,
-    row: tuple[int, int, int, int, int],
+    row: Row,
     addend: int,
     offset: int,
 ) -> bool | None:
@@ -204,7 +233,7 @@ def _no_nop(
         place = offset // 4 + 1
         if kind != _PPC64_BRANCH or symbol not in outside or place >= len(words):
             continue
-        if words[place] in (_PPC64_NOP, _PPC64_LOAD_TOC) or not words[place - 1] & _PPC64_LINK:
+        if words[place] == _PPC64_NOP or not words[place - 1] & _PPC64_LINK:
             continue
         if image.string(image.symbol_strings(), rows[symbol][0]) not in ("_mcount", "._mcount"):
             return words[place], record

@@ -71,7 +71,7 @@ CASES = (
     "arguments:6.1", "arguments:newest", "arguments:arm64-6.1", "arguments:s390x-newest",
     "distilled:newest", "modprobe:6.1", "modprobe:newest",
     "mutants:6.1", "mutants:newest", "mutants:arm64-6.1", "mutants:arm64-newest", "mutants:riscv64-6.12",
-    "mutants:ppc64el-newest",
+    "mutants:ppc64el-newest", "mutants:mips64el-6.1",
 )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from modcheck.loader.once import already
 from .loads import IGNORE_MODVERSIONS, IGNORE_VERMAGIC, Result
 
 #: what differs from boot to boot in a line, and is written as a star on both sides: addresses, and values with them
-_ADDRESSES = re.compile(r"\b(loc |val |PC = |target |got [0-9a-f]{8} at )[^\s,]+")
+_ADDRESSES = re.compile(r"\b(loc |val |PC = |target |got [0-9a-f]{8} at |value (?=\*|[0-9a-f]{16}))[^\s,]+")
 
 #: what a kernel prints once in a boot without a trace in its taint
 UNTRACED = {"btf-mismatch", "no-symbol-version"}

@@ -44,6 +44,7 @@ _RISCV_ALIGN = 43
 _RISCV_6_8 = {33, 34, 37, 38, *range(52, 58), 59, 60, 61}
 _RISCV_DYNAMIC, _RISCV_TLS = {*range(3, 12), 58}, {21, 22, 29, 30, 31, 32}
 _PPC64 = {1, 10, 26, 38, 44, 47, 48, 50, 51, 63, 64, 109, 118, 250, 252}
+_PPC64_LOAD_TOC = 0xE8410018
 _S390 = {*range(9), *range(13, 37), 57, 58, 59}
 _MIPS = {0, 2, 4, 5, 6, 10, 18, 28, 29, 60, 61}
 
@@ -118,6 +119,7 @@ def _first_failure(load: Load, section: Relocations, known: set[int], arch: str)
     """The record that is refused first; of one record its type is looked at first, then the place, then the value."""
     unknown = next((found for found in section.types if found[0] not in known), None)
     nonzero = section.nonzero if load.version.since(4, 3) else None
+    no_nop = None if _restored(load, section.no_nop) else section.no_nop
     name = load.module.name
     failures: list[tuple[tuple[int, int] | None, str, str, tuple[LogLine, ...]]] = [
         (unknown, "", _LOADERS[arch].errno, _unknown_lines(load, unknown[0]) if unknown else ()),
@@ -128,12 +130,10 @@ def _first_failure(load: Load, section: Relocations, known: set[int], arch: str)
             (line(f"{name}: Can not find HI20 relocation information"),),
         ),
         (
-            section.no_nop,
+            no_nop,
             "a call out of the module is not followed by a nop: compiled without a TOC",
             "ENOEXEC",
-            (line(f"{_said_by(load)}{name}: Expected nop after call, got {section.no_nop[0]:08x} at *"),)
-            if section.no_nop
-            else (),
+            (line(f"{_said_by(load)}{name}: Expected nop after call, got {no_nop[0]:08x} at *"),) if no_nop else (),
         ),
         (
             nonzero,
@@ -156,11 +156,20 @@ def _first_failure(load: Load, section: Relocations, known: set[int], arch: str)
     return None
 
 
+def _restored(load: Load, found: tuple[int, int] | None) -> bool:
+    """Whether the kernel takes what stands behind a call: since 6.3 the TOC pointer restored already, or anything where
+    it has none."""
+    restores = load.version.since(6, 3) and found is not None and found[0] == _PPC64_LOAD_TOC
+    return restores or load.target.option("PPC_KERNEL_PCREL") == "y"
+
+
 def _far_lines(load: Load, section: Relocations, kind: int, record: int) -> tuple[LogLine, ...]:
     """Stars stand for addresses."""
     name = load.module.name
     if load.target.arch == "arm64":
         return (line(f"{_said_by(load)}module {name}: overflow in relocation type {kind} val *"),)
+    if load.target.arch == "riscv64" and kind == 1:
+        return (line(f"{name}: value * out of range for 32-bit field"),)
     if load.target.arch == "riscv64":
         return (line(f"{name}: target * can not be addressed by the 32-bit offset from PC = *"),)
     where = f" sec {section.section} idx {record}" if load.version.since(7, 0) else ""

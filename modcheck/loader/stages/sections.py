@@ -1,14 +1,14 @@
 """`wx-section` and `arch-sections`: section headers that the kernel refuses whatever they hold.
 
 `module_enforce_rwx_sections()` of kernel/module/strict_rwx.c, since 5.8; `module_frob_arch_sections()` of each
-architecture, which looks for the sections that its linker script lays.
+architecture, which looks for the sections that its linker script lays, and arm64's `module_finalize()`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...module.facts import SHF_EXECINSTR, SHF_WRITE
+from ...module.facts import SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE
 from ...version import Version
 from .. import needs
 from ..facts import Answer, Finding, Load, Unknown, line
@@ -38,24 +38,37 @@ _REQUIRED: dict[str, tuple[str | None, tuple[tuple[str, str], ...], tuple[int, i
 }  # fmt: skip
 
 
-#: sections whose flags the architecture's loader has set anew by then
-_REWRITTEN = {
-    "arm": (".plt", ".init.plt"),
-    "arm64": (".plt", ".init.plt", ".text.ftrace_trampoline", ".init.text.ftrace_trampoline"),
-    "riscv64": (".plt", ".got", ".got.plt"),
-    "loongarch64": (".got", ".plt", ".plt.idx", ".ftrace_trampoline"),
-}
+#: sections whose flags the architecture's loader has set anew by then: name, option, first version
+_REWRITTEN: dict[str, tuple[tuple[str, str | None, tuple[int, int]], ...]] = {
+    "arm": ((".plt", "ARM_MODULE_PLTS", (4, 2)), (".init.plt", "ARM_MODULE_PLTS", (4, 2))),
+    "arm64": (
+        (".plt", "ARM64_MODULE_PLTS", (4, 5)), (".init.plt", "ARM64_MODULE_PLTS", (4, 5)),
+        (".text.ftrace_trampoline", "DYNAMIC_FTRACE", (4, 16)),
+        (".init.text.ftrace_trampoline", "DYNAMIC_FTRACE", (7, 0)),
+    ),
+    "riscv64": tuple((name, "MODULE_SECTIONS", (4, 16)) for name in (".plt", ".got", ".got.plt")),
+    "loongarch64": (
+        *((name, None, (5, 19)) for name in (".got", ".plt", ".plt.idx")),
+        (".ftrace_trampoline", "DYNAMIC_FTRACE", (6, 1)),
+    ),
+}  # fmt: skip
+
+
+def _rewritten(load: Load, name: str | None) -> bool:
+    """Whether that section's flags do not matter, since the architecture's loader sets them."""
+    for section, option, since in _REWRITTEN.get(load.target.arch or "", ()):
+        if section == name and load.version.since(*since):
+            always = option is None or (option == "ARM64_MODULE_PLTS" and _always(load.target.arch, load.version))
+            return always or load.target.option(option or "") == "y"
+    return False
 
 
 def wx_section(load: Load) -> Iterator[Answer]:
     """A section that is both writable and executable."""
     if not load.version.since(5, 8):
         return
-    rewritten = _REWRITTEN.get(load.target.arch or "", ())
     for index, section in enumerate(load.module.elf.sections):
-        if section.name in rewritten:
-            continue
-        if section.sh_flags & SHF_WRITE and section.sh_flags & SHF_EXECINSTR:
+        if section.sh_flags & SHF_WRITE and section.sh_flags & SHF_EXECINSTR and not _rewritten(load, section.name):
             state = load.target.option("STRICT_MODULE_RWX")
             if state is None:
                 yield Unknown(WX_RULE, needs.CONFIG)
@@ -91,9 +104,27 @@ def _always(arch: str | None, version: Version) -> bool:
     return arch == "arm64" and version.since(6, 5)
 
 
+#: arm64's sections for ftrace, and since when a module is refused that lacks one
+_TRAMPOLINES = ((".text.ftrace_trampoline", (5, 5)), (".init.text.ftrace_trampoline", (6, 18)))
+
+
+def trampolines(load: Load) -> Iterator[Answer]:
+    """arm64: `module_init_ftrace_plt()` of arch/arm64/kernel/module.c, without a line; some 6.x have the second too."""
+    present = {section.name for section in load.module.elf.sections}
+    missing = next((name for name, since in _TRAMPOLINES if load.version.since(*since) and name not in present), None)
+    if load.target.arch != "arm64" or missing is None or not {".plt", ".init.plt"} <= present:
+        return  # without those it was refused before
+    plts = "y" if _always(load.target.arch, load.version) else load.target.option("ARM64_MODULE_PLTS")
+    states = (plts, load.target.option("DYNAMIC_FTRACE"))
+    if "n" not in states and None in states:
+        yield Unknown(ARCH_RULE, needs.CONFIG)
+    elif "n" not in states:
+        yield Finding(ARCH_RULE, "error", f"section {missing} is missing", "ENOEXEC")
+
+
 def constructors(load: Load) -> Iterator[Answer]:
     """Both kinds of constructors at once, which find_module_sections() does not take with CONFIG_CONSTRUCTORS."""
-    if not {".ctors", ".init_array"} <= {section.name for section in load.module.elf.sections}:
+    if not {".ctors", ".init_array"} <= {one.name for one in load.module.elf.sections if one.sh_flags & SHF_ALLOC}:
         return
     state = load.target.option("CONSTRUCTORS")
     if state is None:
