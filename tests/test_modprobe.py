@@ -5,6 +5,7 @@ The modules are samples, the trees what a board would have; `make oracle CASES=m
 
 from __future__ import annotations
 
+import lzma
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from conftest import SAMPLES, Run
 from rewrite import with_modinfo
 
-from modcheck import Prediction, Target, predict, read_module, read_target
+from modcheck import Prediction, Target, predict, predict_all, read_module, read_target
 
 RELEASE = "6.1.176-rockchip-rk3588"
 RK3588 = SAMPLES / "rk3588"
@@ -215,3 +216,97 @@ def test_the_report_names_them(modcheck: Callable[..., Run], board: Board) -> No
     run = modcheck("rk3588/sample_import.ko", "--target", "rk3588/tree", "--modules-dir", board.modules)
     assert "loaded first: sample_export" in run.stdout
     assert run.status == 0
+
+
+def test_a_file_renamed_since_depmod_ran_is_gone(board: Board) -> None:
+    path = board.install("sample_import")
+    export = board.install("sample_export")
+    board.depmod("updates/sample_import.ko: updates/sample_export.ko", "updates/sample_export.ko:")
+    assert board.predict(path).verdict == "loads"
+    export.rename(export.with_name("sample_export.ko.xz"))
+    export.with_name("sample_export.ko.xz").write_bytes(lzma.compress((RK3588 / "sample_export.ko").read_bytes()))
+    assert board.predict(path).errno == "ENOENT"
+    # one that is given stands for the tree's
+    given = read_module(RK3588 / "sample_export.ko")
+    assert predict(read_module(path), board.target(), modules=[given]).verdict == "loads"
+
+
+def test_a_line_of_modules_dep_that_lacks_what_is_needed(board: Board) -> None:
+    path = board.install("sample_import")
+    board.install("sample_export")
+    board.depmod("updates/sample_import.ko:", "updates/sample_export.ko:")
+    assert board.predict(path).errno == "ENOENT"
+    absolute = [str(board.modules / "updates" / f"{name}.ko") for name in ("sample_import", "sample_export")]
+    board.depmod(f"{absolute[0]}: {absolute[1]} {absolute[0]}", f"{absolute[1]}:")
+    prediction = board.predict(path)
+    assert (prediction.verdict, prediction.needs) == ("loads", ("sample_export",))
+
+
+def test_modprobe_knows_a_module_by_the_name_of_its_file(board: Board) -> None:
+    data = damaged("sample_export")
+    (board.modules / "updates").mkdir()
+    path = board.modules / "updates/renamed.ko"
+    path.write_bytes(data)
+    assert board.predict(IMPORT).failed_in == "sample_export"
+    assert not [text for text in summaries(board.predict(path), "depmod") if "does not find" in text]
+
+
+@pytest.mark.parametrize(
+    ("line", "stopped"), [("sample[_-]e* /bin/false", True), ("sample-[f-z]* x", False), ("sample_[e x", False)]
+)
+def test_patterns_of_install_lines(board: Board, line: str, stopped: bool) -> None:
+    board.write("etc/modprobe.d/some.conf", f"install {line}")
+    assert (board.predict(RK3588 / "sample_export.ko").verdict == "unknown") == stopped
+
+
+def test_an_install_line_does_not_count_beside_softdeps(board: Board) -> None:
+    board.write(
+        "etc/modprobe.d/some.conf", "install sample_export /bin/false", "softdep sample_export post: chrdevbase"
+    )
+    assert board.predict(RK3588 / "sample_export.ko").verdict == "loads"
+
+
+def test_a_linked_folder_is_part_of_the_tree(board: Board, tmp_path: Path) -> None:
+    (tmp_path / "opt").mkdir()
+    shutil.copy(RK3588 / "sample_export.ko", tmp_path / "opt")
+    (board.modules / "extra").symlink_to(tmp_path / "opt")
+    (board.modules / "again").symlink_to(board.modules)
+    assert board.predict(IMPORT).verdict == "loads"
+
+
+def test_softdeps_that_name_each_other(board: Board) -> None:
+    for name in ("sample_export", "sample_proprietary"):
+        board.install(name)
+    board.write(
+        "etc/modprobe.d/some.conf",
+        "softdep sample_export pre: sample_proprietary",
+        "softdep sample_proprietary pre: sample_export",
+    )
+    target = board.target()
+    modules = [read_module(RK3588 / f"{name}.ko") for name in ("sample_export", "sample_proprietary")]
+    logs = [[one.log for one in predict_all(order, target)] for order in (modules, modules[::-1])]
+    assert logs[0] == logs[1][::-1]
+
+
+def test_a_cycle_of_modules_dep(board: Board) -> None:
+    """Each line names all others: no reason to try every order."""
+    names = [f"m{number:04}" for number in range(30)]
+    for name in names:
+        board.install(name, data=(RK3588 / "chrdevbase.ko").read_bytes())
+    lines = [f"updates/{name}.ko: " + " ".join(f"updates/{other}.ko" for other in names) for name in names]
+    board.depmod(*lines)
+    path = board.modules / f"updates/{names[0]}.ko"
+    assert board.predict(path).verdict == "loads"
+
+
+def test_a_parameter_quoted_with_its_module(board: Board) -> None:
+    prediction = board.predict(RK3588 / "chrdevbase.ko", 'quiet "chrdevbase.nope=1 2"')
+    assert "chrdevbase: unknown parameter 'nope' ignored" in prediction.log
+
+
+def test_a_damaged_module_in_the_tree_is_named(board: Board) -> None:
+    path = board.install("sample_import")
+    board.install("sample_export", data=b"\x7fELF")
+    board.depmod("updates/sample_import.ko: updates/sample_export.ko")
+    prediction = board.predict(path)
+    assert (prediction.errno, prediction.failed_in) == ("ENOEXEC", "sample_export")
