@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 from ..module.facts import SHF_ALLOC, Module
 from ..target.facts import Target
@@ -12,9 +11,9 @@ from ..version import Version
 from . import needs as facts_needed
 from .errnos import message
 from .facts import Finding, Load, Prediction, Unknown, Verdict
+from .modprobe import Modprobe
 from .stages.license import is_proprietary
 from .stages.signature import trusted_key
-from .stages.symbols import needed_modules
 from .visible import Visible
 from .walk import NEWEST, stages
 
@@ -27,20 +26,6 @@ _EVERY_SHAPE = (
     Version(5, 15, 100), Version(5, 10, 200), Version(5, 4, 200), Version(4, 19, 200), Version(4, 4, 0),
     Version(3, 10, 0), Version(2, 6, 39), Version(2, 6, 32),
 )  # fmt: skip
-
-
-#: softdep lines that lead to others are followed so far
-_DEEPEST = 20
-
-
-class _Order(NamedTuple):
-    """What must be loaded before a module, first to last."""
-
-    names: tuple[str, ...]
-    known: bool
-    """whether modules.dep tells the order"""
-    cycle: str | None = None
-    """one of them that needs the module itself, or that needs one that needs it"""
 
 
 class Judge:
@@ -63,8 +48,8 @@ class Judge:
         self.arguments = arguments
         self.ignore = frozenset(ignore)
         self.visible = Visible(target, modules, loaded, loader == "modprobe")
+        self.modprobe = Modprobe(self.visible)
         self._known: dict[tuple[str, Version, frozenset[str], frozenset[str]], Prediction] = {}
-        self._orders: dict[tuple[str, Version], _Order] = {}
         self.proprietary: frozenset[str] = frozenset()
         self.already = frozenset(already or ())
         self._arriving: str | None = None
@@ -102,11 +87,10 @@ class Judge:
     def _judge(self, module: Module, version: Version) -> Prediction:
         """What becomes of `module`, and of what modprobe loads before it: one after the other, in its order."""
         load = self._load(module, version)
-        order = self._order(module, version)
-        sequence = self._with_softdeps(order.names, module, version) if self.target.modules else order.names
+        order = self.modprobe.order(module)
         already, proprietary = self.already, self.proprietary
         judged: dict[str, Prediction] = {}
-        for name in sequence:
+        for name in self.modprobe.tried_before(module):
             if other := self.visible.module(name):
                 one = judged[name] = self._alone(other, version, already, proprietary)
                 already |= one.spent
@@ -115,7 +99,7 @@ class Judge:
         load = load._replace(
             arguments=self._arguments(module, self.arguments),
             dependencies=dependencies,
-            rivals=self._rivals(dependencies, version) if not order.known else (),
+            rivals=self._rivals(dependencies) if not order.known else (),
             softdeps=tuple((name, one.verdict) for name, one in judged.items() if name not in dependencies),
             cycle=order.cycle,
             present=self.visible.loaded | frozenset(order.names),
@@ -132,7 +116,7 @@ class Judge:
         """What becomes of a module that is loaded for another's sake, when what it needs itself has been loaded."""
         key = (module.path, version, already, proprietary)
         if key not in self._known:
-            names = self._order(module, version).names
+            names = self.modprobe.order(module).names
             load = self._load(module, version)._replace(
                 arguments=self._arguments(module, ""),
                 present=self.visible.loaded | frozenset(names),
@@ -141,83 +125,17 @@ class Judge:
             self._known[key] = self._walk(load, names, already)
         return self._known[key]
 
-    def _order(self, module: Module, version: Version) -> _Order:
-        """What must be loaded before a module: as modules.dep has it, else each after what it needs itself."""
-        key = (module.path, version)
-        if key not in self._orders:
-            line = self.visible.line(module)
-            self._orders[key] = self._searched(module, version) if line is None else _Order(line, known=True)
-        return self._orders[key]
-
-    def _searched(self, module: Module, version: Version) -> _Order:
-        """Depth first, without recursion: chains of modules may be long."""
-        names: dict[str, None] = {}
-        cycle = None
-        path = [(module.name, iter(self._direct(module, version)))]
-        while path:
-            name = next(path[-1][1], None)
-            if name is None:
-                done, _ = path.pop()
-                names[done] = None
-                continue
-            if name in names:
-                continue
-            if name in (known for known, _ in path):
-                cycle = name
-                continue
-            other = self.visible.module(name)
-            line = self.visible.line(other) if other else ()
-            if other is None or line is not None:
-                names.update(dict.fromkeys((*(line or ()), name)))
-            else:
-                path.append((name, iter(self._direct(other, version))))
-        del names[module.name]
-        return _Order(tuple(names), known=False, cycle=cycle)
-
-    def _direct(self, module: Module, version: Version) -> list[str]:
-        """The modules whose symbols a module uses; under modprobe and insmod alike."""
-        return [name for name in needed_modules(self._load(module, version)) if name not in self.visible.loaded]
-
-    def _rivals(self, dependencies: Mapping[str, Prediction], version: Version) -> tuple[str, ...]:
+    def _rivals(self, dependencies: Mapping[str, Prediction]) -> tuple[str, ...]:
         """Names of refused ones of which it is not certain that the first is met first, and that differ from it."""
         refused = {name: one for name, one in dependencies.items() if one.verdict == "refused"}
         first = next(iter(refused), "")
         others = [
             name
             for name, one in refused.items()
-            if first not in self._order(one.module, version).names
+            if first not in self.modprobe.order(one.module).names
             and (one.errno, one.log) != (refused[first].errno, refused[first].log)
         ]
         return (first, *others) if others else ()
-
-    def _with_softdeps(self, order: Sequence[str], module: Module, version: Version) -> tuple[str, ...]:
-        """All that modprobe tries before `module`, with what softdep lines add before and after each."""
-        modules = self.target.modules
-        if modules is None or self.loader != "modprobe":
-            return tuple(order)
-        tried: dict[str, None] = {}
-        asked = {module.name}
-
-        def fill(name: str, depth: int) -> None:
-            for other in modules.softdeps(name).pre:
-                ask(other, depth)
-            if name != module.name:
-                tried[name] = None
-                for other in modules.softdeps(name).post:
-                    ask(other, depth)
-
-        def ask(name: str, depth: int) -> None:
-            found = self.visible.module(name)
-            if name in asked or name in self.visible.loaded or not found or depth > _DEEPEST:
-                return
-            asked.add(name)
-            for other in (*self._order(found, version).names, name):
-                fill(other, depth + 1)
-
-        for name in order:
-            fill(name, 0)
-        fill(module.name, 0)
-        return tuple(name for name in tried if name != module.name)
 
     def _arguments(self, module: Module, given: str) -> str:
         """What the module is given for its parameters: modprobe adds what its own and the boot configuration say."""

@@ -48,8 +48,8 @@ class ModulesDir:
         return found
 
     def _inside(self, file: str) -> str:
-        """A file of modules.dep relative to the directory, where it is below it."""
-        return file.removeprefix(self.path.rstrip("/") + "/")
+        """A file of modules.dep relative to the directory; some have whole paths, of the board."""
+        return file.rpartition(f"lib/modules/{self.release}/")[2] if os.path.isabs(file) else file
 
     def _is_there(self, file: str) -> bool:
         return os.path.exists(os.path.join(self.path, file))

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...module.facts import SHN_COMMON, SHN_UNDEF, STB_WEAK, STT_REGISTER, Export, Symbol
-from ...target.symvers import KERNEL
 from ...version import Version
 from .. import needs
 from ..facts import Answer, Finding, Level, Load, LogLine, Unknown, line
@@ -283,13 +282,3 @@ def _is_named(module: str, names: str) -> bool:
         if folded == item or (item.endswith("*") and folded.startswith(item[:-1])):
             return True
     return False
-
-
-def needed_modules(load: Load) -> tuple[str, ...]:
-    """The modules whose symbols the module uses, in the order of first use; the kernel's own are not among them."""
-    owners: dict[str, None] = {}
-    for symbol in load.module.symbols:
-        rows = load.find(symbol.name) if symbol.shndx == SHN_UNDEF else ()
-        if rows and rows[0].owner not in (KERNEL, load.module.name):
-            owners[rows[0].owner] = None
-    return tuple(owners)

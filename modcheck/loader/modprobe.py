@@ -1,0 +1,104 @@
+"""What modprobe loads before a module, and in which order.
+
+`kmod_module_get_probe_list()` of libkmod/libkmod-module.c, kmod 34: what the module's line in modules.dep names, and
+around each of these what its softdep lines name. Without modules.dep, as for modules that are not installed yet, each
+comes after what it needs itself, as depmod would have it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..module.facts import SHN_UNDEF, Module
+from ..target.symvers import KERNEL
+from .visible import Visible
+
+#: softdep lines that lead to others are followed so far
+_DEEPEST = 20
+
+
+class Order(NamedTuple):
+    """What must be loaded before a module, first to last."""
+
+    names: tuple[str, ...]
+    known: bool
+    """whether modules.dep tells the order"""
+    cycle: str | None = None
+    """one of them that needs the module itself, or that needs one that needs it"""
+
+
+class Modprobe:
+    """The order for the modules that `visible` has; under insmod there is none but what a module uses itself."""
+
+    def __init__(self, visible: Visible) -> None:
+        self.visible = visible
+        self._orders: dict[str, Order] = {}
+
+    def order(self, module: Module) -> Order:
+        """What must be loaded before `module`, less what is loaded already."""
+        if module.path not in self._orders:
+            line = self.visible.line(module)
+            self._orders[module.path] = self._searched(module) if line is None else Order(line, known=True)
+        return self._orders[module.path]
+
+    def _searched(self, module: Module) -> Order:
+        """Depth first, without recursion: chains of modules may be long."""
+        names: dict[str, None] = {}
+        cycle = None
+        path = [(module.name, iter(self._needed(module)))]
+        while path:
+            name = next(path[-1][1], None)
+            if name is None:
+                done, _ = path.pop()
+                names[done] = None
+            elif name in (known for known, _ in path):
+                cycle = name
+            elif name not in names:
+                other = self.visible.module(name)
+                line = self.visible.line(other) if other else ()
+                if other is None or line is not None:
+                    names.update(dict.fromkeys((*(line or ()), name)))
+                else:
+                    path.append((name, iter(self._needed(other))))
+        del names[module.name]
+        return Order(tuple(names), known=False, cycle=cycle)
+
+    def _needed(self, module: Module) -> list[str]:
+        """The modules whose symbols `module` uses, in the order of first use, less what is loaded already."""
+        find = self.visible.find_for(module)
+        owners: dict[str, None] = {}
+        for symbol in module.symbols:
+            rows = find(symbol.name) if symbol.shndx == SHN_UNDEF else ()
+            if rows and rows[0].owner not in (KERNEL, module.name):
+                owners[rows[0].owner] = None
+        return [name for name in owners if name not in self.visible.loaded]
+
+    def tried_before(self, module: Module) -> tuple[str, ...]:
+        """All that modprobe tries to load before `module`, with what softdep lines add before and after each."""
+        names = self.order(module).names
+        modules = self.visible.target.modules
+        if modules is None or not self.visible.modprobe:
+            return names
+        tried: dict[str, None] = {}
+        asked = {module.name}
+
+        def fill(name: str, depth: int) -> None:
+            for other in modules.softdeps(name).pre:
+                ask(other, depth)
+            if name != module.name:
+                tried[name] = None
+                for other in modules.softdeps(name).post:
+                    ask(other, depth)
+
+        def ask(name: str, depth: int) -> None:
+            found = self.visible.module(name)
+            if name in asked or name in self.visible.loaded or not found or depth > _DEEPEST:
+                return
+            asked.add(name)
+            for other in (*self.order(found).names, name):
+                fill(other, depth + 1)
+
+        for name in names:
+            fill(name, 0)
+        fill(module.name, 0)
+        return tuple(name for name in tried if name != module.name)
