@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 from .elf import Image
 from .facts import SHF_ALLOC, SHT_NOBITS, SHT_REL, SHT_RELA, Relocations
-from .reach import Reach, read_reach
 from .tables import Rows
 
 _EM_X86_64, _EM_MIPS = 62, 8
+#: ppc64, arm64, riscv: their values are looked at as well (reach.py)
+_JUDGED_BY_VALUE = (21, 183, 243)
 #: x86-64: bytes that a relocation of this type is written to
 _X86_64_WIDTHS = {1: 8, 24: 8, 2: 4, 4: 4, 10: 4, 11: 4}
 _WIDTHS = bytes(_X86_64_WIDTHS.get(kind, 0) for kind in range(256))
@@ -55,24 +56,22 @@ def read_relocations(image: Image, rows: Rows) -> tuple[Relocations, ...]:
             outside = _outside(places, target.sh_size)
             if target.sh_type != SHT_NOBITS:
                 nonzero, overlap = _nonzero_place(places, image.bytes_of(target))
-        reach = read_reach(image, section.sh_info, data, rows) if rela else Reach()
-        found.append(
-            Relocations(
-                index,
-                section.sh_info,
-                rela,
-                _types(image, data, size),
-                nonzero=nonzero,
-                far=far or reach.far,
-                outside=outside,
-                overlap=overlap,
-                beyond=beyond,
-                unsure=reach.unsure,
-                no_high=reach.no_high,
-                no_nop=reach.no_nop,
-            )
+        one = Relocations(
+            index, section.sh_info, rela, _types(image, data, size), nonzero, far, outside, overlap, beyond
         )
+        found.append(_with_reach(one, image, data, rows) if rela else one)
     return tuple(found)
+
+
+def _with_reach(one: Relocations, image: Image, data: bytes, rows: Rows) -> Relocations:
+    """The same with what can be told of the values on other architectures than x86-64; nothing for most of them."""
+    assert image.header
+    if image.header.e_machine not in _JUDGED_BY_VALUE:
+        return one
+    from .reach import read_reach
+
+    reach = read_reach(image, one.target, data, rows)
+    return one._replace(far=reach.far, unsure=reach.unsure, no_high=reach.no_high, no_nop=reach.no_nop)
 
 
 def _types(image: Image, data: bytes, size: int) -> tuple[tuple[int, int], ...]:

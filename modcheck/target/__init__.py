@@ -18,7 +18,6 @@ from .certificates import read_certificate
 from .collect import Collector
 from .facts import Symbols, Target
 from .kconfig import Config, read_config
-from .modules_dir import ModulesDir
 from .symvers import Symvers, read_symvers
 from .tree import Tree, find_tree, is_tree
 from .vendor import VENDORS
@@ -109,6 +108,8 @@ def read_target(
         work.read_image(os.fspath(kernel))
     work.version_of_release()
     if modules_dir is not None:
+        from .modules_dir import ModulesDir
+
         modules = find_modules(modules_dir, follow=True)
         if not modules:
             raise TargetError(modules_dir, "no modules below this directory (*.ko, *.ko.gz, *.ko.xz, *.ko.zst)")

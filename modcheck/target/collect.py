@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..arch import ARCHES, Endianness
 from ..btf import Btf
@@ -16,11 +16,13 @@ from .builtin import Builtin
 from .certificates import Certificate, signed_by
 from .facts import Symbols, Target
 from .kconfig import Config, read_config
-from .modules_dir import ModulesDir
 from .symvers import Symvers, read_symvers
 from .tree import Tree
 from .vendor import find_vendor
 from .vermagic import compose
+
+if TYPE_CHECKING:
+    from .modules_dir import ModulesDir
 
 T = TypeVar("T")
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from ..arch import Endianness
 from ..btf import Btf
@@ -17,8 +18,10 @@ from ..version import Version
 from .builtin import Builtin
 from .certificates import Certificate
 from .kconfig import Config
-from .modules_dir import ModulesDir
 from .symvers import KERNEL, Symvers
+
+if TYPE_CHECKING:
+    from .modules_dir import ModulesDir
 
 
 class Symbols:

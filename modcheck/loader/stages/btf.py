@@ -7,12 +7,14 @@ it, `btf_verifier` says, and of out-of-tree modules since 6.11 `btf_relocation`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from ...btf import Btf
 from .. import needs
-from ..btf_relocation import verify_distilled
-from ..btf_verifier import Refusal, verify
 from ..facts import Answer, Finding, Load, LogLine, Unknown, line
+
+if TYPE_CHECKING:
+    from ..btf_verifier import Refusal
 
 RULE = "btf"
 _ERRNO = {"ENOENT": 2, "EINVAL": 22, "E2BIG": 7, "ELOOP": 40, "ENOTSUPP": 524}
@@ -38,6 +40,9 @@ def btf(load: Load) -> Iterator[Answer]:
         else:
             yield Unknown(RULE, needs.BTF)
         return
+    from ..btf_relocation import verify_distilled  # most modules have no BTF that could be compared
+    from ..btf_verifier import verify
+
     found = Btf(module.btf, target.endianness or "little")
     if module.btf_base is not None and load.version.since(6, 11):
         distilled = Btf(module.btf_base, target.endianness or "little")
