@@ -122,6 +122,8 @@ def read_target(
     if work.reference and work.reference.vermagic and not work.release.value:
         work.release.give(work.reference.vermagic.split(" ")[0], work.reference.path)
     work.version_of_release()
+    if kernel is not None and not any(table.has_kernel for table in tables):
+        tables += work.rebuilt_tables()
     return work.finish(
         tables, built_here=bool(trees) and not kernel and work.release.origin not in ("--release", "--vermagic")
     )

@@ -22,6 +22,7 @@ from .vendor import find_vendor
 from .vermagic import compose
 
 if TYPE_CHECKING:
+    from .image import Image
     from .modules_dir import ModulesDir
 
 T = TypeVar("T")
@@ -73,6 +74,7 @@ class Collector:
         self.btf: Fact[Btf] = Fact("btf", notes, lambda one, other: True)
         self.builtin: Fact[Builtin] = Fact("builtin", notes, lambda one, other: True)
         self.modules: ModulesDir | None = None
+        self.image: Image | None = None
         self.certificates: list[Certificate] = []
         self.all_certificates = False
         self.cmdline: Fact[str] = Fact("cmdline", notes)
@@ -112,11 +114,18 @@ class Collector:
         """Add what the kernel image at `path` tells."""
         from .image import Image
 
-        image = Image(path)
+        image = self.image = Image(path)
         self.release.give(image.release(), path)
+        self.vermagic.give(image.vermagic(), path)
+        self.config.give(image.config(), f"{path} (IKCONFIG)")
         self.btf.give(image.btf(), path)
         self.certificates += image.certificates()
         self.all_certificates = True
+
+    def rebuilt_tables(self) -> list[Symvers]:
+        """What image and modules directory tell of exports, where no Module.symvers does."""
+        found = [self.image.symvers() if self.image else None, self.modules.symvers() if self.modules else None]
+        return [table for table in found if table]
 
     def read_reference(self, paths: Sequence[str]) -> None:
         """Two modules of the kernel's own build, for what they show: vermagic, and the size of struct module.

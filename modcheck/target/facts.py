@@ -32,7 +32,13 @@ class Symbols:
 
     @cached_property
     def complete(self) -> bool:
-        """Whether a kernel's own table is among them: only then is a symbol that none has known to be absent."""
+        """Whether a kernel's own table is among them, and one of its modules: only then is a symbol that none has known
+        to be absent."""
+        return self.has_kernel and any(table.whole for table in self.tables)
+
+    @cached_property
+    def has_kernel(self) -> bool:
+        """Whether a kernel's own table is among them: all that there is before any module is loaded."""
         return any(table.has_kernel for table in self.tables)
 
     @cached_property

@@ -15,6 +15,9 @@ from ..btf import HEADER, Btf
 from ..errors import TargetError
 from ..files import first_stream, read_bytes
 from .certificates import Certificate, parse_certificate
+from .kconfig import Config
+from .ksymtab import kernel_exports
+from .symvers import Symvers, render
 
 #: least size of a kernel once unpacked; what is smaller was no kernel
 _LEAST = 4 << 20
@@ -45,6 +48,22 @@ class Image:
         found = _BANNER.search(self.data)
         assert found
         return found[1].decode("ascii", "replace")
+
+    def vermagic(self) -> str | None:
+        """What the modules of its build have for vermagic; None where the image has no such string."""
+        found = re.search(re.escape(self.release().encode()) + rb" (?:[\w-]+ ?)*(?=\0)", self.data)
+        return found[0].decode("ascii") if found else None
+
+    def config(self) -> Config | None:
+        """The `.config` that it holds (CONFIG_IKCONFIG=y)."""
+        start = self.data.find(b"IKCFG_ST")
+        text = first_stream(self.data[start + 8 :]) if start >= 0 else None
+        return Config(text.decode("utf-8", "replace"), f"{self.path} (IKCONFIG)") if text else None
+
+    def symvers(self) -> Symvers | None:
+        """The table of its exports; None where it is not found, or not understood."""
+        exports = kernel_exports(self.data)
+        return Symvers(render(exports), self.path, whole=False) if exports else None
 
     def btf(self) -> Btf | None:
         """The kernel's type information: the largest there; None where it was built without."""

@@ -15,7 +15,7 @@ from functools import cached_property
 from ..errors import UnreadableError
 from ..module import Export, Module, read_module
 from .kmod import Depmod, Modprobe, Softdeps, read_lines, underscores
-from .symvers import owner_name
+from .symvers import Symvers, owner_name, render
 
 
 class ModulesDir:
@@ -131,6 +131,12 @@ class ModulesDir:
             for export in module.exports:
                 found.setdefault(export.name, []).append(export)
         return found
+
+    def symvers(self) -> Symvers:
+        """The table of what the modules export, each that modprobe would take read once."""
+        found = (self.module(name) for name in sorted(self._files))
+        rows = [export for module in found if module for export in module.exports]
+        return Symvers(render(rows), self.path)
 
     def softdeps(self, name: str) -> Softdeps:
         """The modules that modprobe tries to load before and after a module, though it does not need them."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from ..errors import TargetError
@@ -32,10 +32,11 @@ class Symvers:
 
     :ivar path: the file it was read from
     :ivar rows: how many symbols it has
+    :ivar whole: whether it has the symbols of modules as well: a kernel's image knows but its own
     """
 
-    def __init__(self, data: bytes, path: str) -> None:
-        self.path = path
+    def __init__(self, data: bytes, path: str, *, whole: bool = True) -> None:
+        self.path, self.whole = path, whole
         if data and not data.endswith(b"\n"):
             data += b"\n"
         self._data = data if _is_regular(data) else b"".join(line + b"\n" for line in _checked(data, path))
@@ -106,6 +107,15 @@ class Symvers:
             namespace=namespace.decode("utf-8", "replace"),
             owner=owner_name(columns[owner].decode("utf-8", "replace")),
         )
+
+
+def render(exports: Iterable[Export]) -> bytes:
+    """A Module.symvers with these rows, as kbuild has written it since 5.6; the owner stands for the module's path."""
+    rows = (
+        f"0x{row.crc or 0:08x}\t{row.name}\t{row.owner}\tEXPORT_SYMBOL{'_GPL' if row.gpl else ''}\t{row.namespace}\n"
+        for row in exports
+    )
+    return "".join(rows).encode("utf-8", "surrogateescape")
 
 
 def _is_regular(data: bytes) -> bool:

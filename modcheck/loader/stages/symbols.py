@@ -158,7 +158,7 @@ def _undefined(walk: _Walk, symbol: Symbol) -> None:
     usable = [row for row in rows if walk.gpl_ok or not row.gpl]
     if usable:
         _found(walk, symbol, name, usable[0])
-    elif not rows and (symbols is None or not symbols.complete):
+    elif not rows and not (symbols and (symbols.complete or (symbols.has_kernel and load.loader != "modprobe"))):
         walk.lacks(UNKNOWN, needs.SYMVERS)
     elif not rows and load.opaque:
         walk.lacks(UNKNOWN, f"what {', '.join(load.opaque)} exports: give the .ko as well, or its Module.symvers")
