@@ -176,7 +176,7 @@ def test_an_empty_symvers_and_nothing_else(modcheck: Modcheck, tmp_path: Path) -
     [
         (("--target", "no/such/dir"), "no such directory"),
         (("--target", "src"), "no kernel build or headers directory"),
-        (("--target", MODULE), "not a directory"),
+        (("--target", MODULE), "no Linux kernel in it"),
         (("--symvers", "no.symvers"), "no such file"),
         (("--arch", "pdp11", *TREE), "pdp11"),
         (("--kernel-version", "new", *TREE), "no kernel version"),

@@ -18,6 +18,7 @@ COMMANDS = {
     "show": "what each module declares: modinfo, CRCs, imports, exports, signature",
     "explain": "what a rule checks, which kernels and options it depends on, how it is mended",
     "target": "what is known of a kernel, and from which file each fact came",
+    "symvers": "rebuild Module.symvers from a kernel image and a modules directory",
 }
 
 

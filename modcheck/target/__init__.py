@@ -18,8 +18,9 @@ from .certificates import read_certificate
 from .collect import Collector
 from .facts import Symbols, Target
 from .kconfig import Config, read_config
+from .sources import sort_sources
 from .symvers import Symvers, read_symvers
-from .tree import Tree, find_tree, is_tree
+from .tree import Tree, is_tree
 from .vendor import VENDORS
 from .vermagic import with_blank
 
@@ -54,7 +55,7 @@ def read_target(
 ) -> Target:
     """Everything that the given sources and facts tell of one kernel.
 
-    :param sources: kernel build or headers directories
+    :param sources: kernel build or headers directories, images, modules directories, root file systems
     :param symvers: Module.symvers files; where the first that is a kernel's lies in a build tree, that tree is used too
     :param release: what `uname -r` prints there
     :param kernel_version: its version, `6.1.192`
@@ -73,8 +74,9 @@ def read_target(
     tables = [read_symvers(path) for path in symvers]
     if not (sources or tables or release or vermagic or config or kernel or modules_dir):
         raise TargetError("no target", NO_TARGET)
-    trees = [find_tree(os.fspath(source), release) for source in sources]
-    if not trees:
+    trees, *found = sort_sources([os.fspath(source) for source in sources], release)
+    kernel, modules_dir, config = kernel or found[0], modules_dir or found[1], config or found[2]
+    if not (trees or sources):
         around = (os.path.dirname(table.path) or "." for table in tables if table.has_kernel)
         trees = [Tree(path) for path in around if is_tree(path)][:1]
     described = trees or release or vermagic or config or kernel or modules_dir

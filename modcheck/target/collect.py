@@ -137,6 +137,8 @@ class Collector:
         releases = {module.vermagic.split(" ")[0] for module in found if module.vermagic}
         if len(releases) > 1:
             raise TargetError(found[0].path, f"beside it lie modules of another kernel: {', '.join(sorted(releases))}")
+        for module in found:
+            self.arch.give((module.arch, module.elf.endianness) if module.arch else None, module.path)
         self.reference = found[0] if found else self.reference
         self.entry_points.update(offset for module in found for _, offset in module.entry_points)
 

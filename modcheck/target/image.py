@@ -116,7 +116,11 @@ def _unpacked(data: bytes, path: str) -> bytes:
         if inner is None:
             break
         data = inner
-    raise TargetError(path, "no Linux kernel in it, or one that is compressed in a way not known here")
+    raise TargetError(
+        path,
+        "no Linux kernel in it, or one that is compressed in a way not known here "
+        "(a .config goes to --config, a Module.symvers to --symvers)",
+    )
 
 
 def _payloads(data: bytes) -> Iterator[bytes]:

@@ -133,9 +133,12 @@ class ModulesDir:
         return found
 
     def symvers(self) -> Symvers:
-        """The table of what the modules export, each that modprobe would take read once."""
-        found = (self.module(name) for name in sorted(self._files))
-        rows = [export for module in found if module for export in module.exports]
+        """The table of what the modules export, with their paths as kbuild writes them."""
+        rows = []
+        for name in sorted(self._files):
+            if module := self.module(name):
+                path = self.picked(name)[0].removeprefix("kernel/").partition(".ko")[0]
+                rows += [export._replace(owner=path) for export in module.exports]
         return Symvers(render(rows), self.path)
 
     def softdeps(self, name: str) -> Softdeps:

@@ -87,6 +87,11 @@ class Symvers:
         line = self._line(name.encode("utf-8", "surrogateescape"))
         return None if line is None else self._row(line)
 
+    @property
+    def text(self) -> bytes:
+        """The table as it was read, or made."""
+        return self._data
+
     def __iter__(self) -> Iterator[Export]:
         return map(self._row, self._data.splitlines())
 
@@ -110,7 +115,7 @@ class Symvers:
 
 
 def render(exports: Iterable[Export]) -> bytes:
-    """A Module.symvers with these rows, as kbuild has written it since 5.6; the owner stands for the module's path."""
+    """A Module.symvers with these rows, as kbuild has written it since 5.6; an owner is the path of its module."""
     rows = (
         f"0x{row.crc or 0:08x}\t{row.name}\t{row.owner}\tEXPORT_SYMBOL{'_GPL' if row.gpl else ''}\t{row.namespace}\n"
         for row in exports
