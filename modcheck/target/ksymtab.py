@@ -39,6 +39,7 @@ _RESTARTS, _SHORTEST = 5, 24
 #: bytes of a name, on the average at least: what has fewer is not text
 _AVERAGE = 6
 _SLACK = 72
+_SAMPLE = 32
 
 
 class Layout(NamedTuple):
@@ -67,9 +68,11 @@ class _Found(NamedTuple):
 def kernel_exports(data: bytes) -> tuple[Export, ...] | None:
     """What the kernel in the plain image `data` exports; None where no table is found, or none that is understood."""
     blocks = _elf_block(data) or _blocks(data)
+    # small numbers have zeros where a word ends, if it begins with its least byte
+    likely = "<" if data[3::4].count(0) >= data[0::4].count(0) else ">"
     for before in _BEFORE:
         for start, end in blocks:
-            for layout in _LAYOUTS:
+            for layout in sorted(_LAYOUTS, key=lambda layout: layout.order != likely):
                 found = _search(data, layout, start, end, before)
                 if found and (exports := _read(data, found)):
                     return exports
@@ -140,25 +143,45 @@ def _runs(
     layout: Layout, names: Sequence[int], places: Sequence[int], start: int, end: int, data: bytes
 ) -> Iterator[tuple[int, int, int]]:
     """First and last of each long run of entries whose names are in the block, and the address of the image's start."""
-    first = 0
+    for begin, stop in _near(layout, names, places, start, end):
+        first = begin
+        if layout.relative:
+            for index in range(begin, stop + 1):
+                if index == stop or not start <= places[index] + names[index] < end:
+                    if index - first >= _LEAST:
+                        yield first, index, 0
+                    first = index + 1
+            continue
+        low = high = names[begin]
+        for index in range(begin, stop + 1):
+            word = names[index] if index < stop else -1
+            low, high = min(low, word), max(high, word)
+            if high - low >= end - start or index == stop:
+                run = names[first:index]
+                if index - first >= _LEAST and 2 * len(set(run)) > len(run):
+                    base = _base(run, start, end, data)
+                    if base is not None:
+                        yield first, index, base
+                first, low, high = index, word, word
+
+
+def _near(
+    layout: Layout, names: Sequence[int], places: Sequence[int], start: int, end: int
+) -> Iterator[tuple[int, int]]:
+    """Where a table may be: one entry in so many is looked at, and a table has several of these in a row."""
+    sampled = names[::_SAMPLE]
     if layout.relative:
-        inside = [start <= place + word < end for word, place in zip(names, places)]
-        for index, good in enumerate((*inside, False)):
-            if not good:
-                if index - first >= _LEAST:
-                    yield first, index, 0
-                first = index + 1
-        return
-    low = high = names[0] if names else 0
-    for index, word in enumerate((*names, -(1 << 70))):
-        low, high = min(low, word), max(high, word)
-        if high - low >= end - start:
-            run = names[first:index]
-            if index - first >= _LEAST and 2 * len(set(run)) > len(run):
-                base = _base(run, start, end, data)
-                if base is not None:
-                    yield first, index, base
-            first, low, high = index, word, word
+        good = [start <= place + word < end for word, place in zip(sampled, places[::_SAMPLE])]
+    else:
+        good = [abs(word - other) < end - start and word != other for word, other in pairwise(sampled)]
+    first = None
+    for index, one in enumerate((*good, False)):
+        if one and first is None:
+            first = index
+        elif not one and first is not None:
+            if index - first >= _LEAST // _SAMPLE - 1:
+                yield max(0, (first - 1) * _SAMPLE), min(len(names), (index + 2) * _SAMPLE)
+            first = None
 
 
 def _base(names: Sequence[int], start: int, end: int, data: bytes) -> int | None:
