@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import lzma
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import SAMPLES
+from conftest import SAMPLES, Run
+from rewrite import with_modinfo
 
-from modcheck import read_target
+from modcheck import predict, read_module, read_target
 from modcheck.errors import TargetError
 from modcheck.target.ksymtab import kernel_exports
-from modcheck.target.symvers import Symvers, render
+from modcheck.target.symvers import Symvers, read_symvers, render
 
 FOLDER = Path(__file__).parent / "data/ksymtab"
 INDEX = json.loads((FOLDER / "index.json").read_text())
@@ -56,3 +58,44 @@ def test_a_root_file_system_with_two_kernels(tmp_path: Path) -> None:
     assert found.modules.release == "6.1.176-two"
     alone = read_target(tmp_path / "lib/modules/6.1.176-one")
     assert alone.modules is not None
+
+
+def image(tmp_path: Path, role: str, release: str) -> Path:
+    """The table of a kernel behind a banner: as much of an image as describes a kernel."""
+    path = tmp_path / f"vmlinux-{role}"
+    banner = f"Linux version {release} (a@b) (gcc) #1 SMP\n\0{release} SMP mod_unload modversions \0".encode()
+    path.write_bytes(banner.ljust(4096, b"\0") + table(role))
+    return path
+
+
+def test_the_table_as_a_module_symvers(modcheck: Callable[..., Run], tmp_path: Path) -> None:
+    path = image(tmp_path, "s390x-6.1", "6.1.0-50-s390x")
+    run = modcheck("symvers", path, "-o", tmp_path / "Module.symvers")
+    assert (run.status, run.stdout) == (0, "")
+    assert "8355 symbols of the kernel alone" in run.stderr
+    rows = sorted(read_symvers(tmp_path / "Module.symvers"))
+    assert hashlib.sha256(render(rows)).hexdigest() == INDEX["s390x-6.1"]["sha256"]
+    assert modcheck("symvers", SAMPLES / "README.md").status == 2
+
+
+def test_what_an_image_alone_leaves_open(tmp_path: Path) -> None:
+    """A symbol that it does not export may be a module's: that is not known to modprobe, and known to insmod."""
+    target = read_target(image(tmp_path, "arm64-6.1", "6.1.0-56-arm64"), arch="arm64")
+    assert target.vermagic == "6.1.0-56-arm64 SMP mod_unload modversions "
+    module = read_module(SAMPLES / "debian-6.1-arm64/sample_import.ko")
+    by_modprobe, by_insmod = (predict(module, target, loader=loader) for loader in ("modprobe", "insmod"))
+    assert "unknown-symbol" in {unknown.rule for unknown in by_modprobe.unchecked}
+    assert "unknown-symbol" in {one.rule for one in by_insmod.findings if one.level == "error"}
+
+
+def test_modules_of_another_build_than_the_image_are_not_used(tmp_path: Path) -> None:
+    folder = tmp_path / "lib/modules/6.1.0-56-arm64"
+    folder.mkdir(parents=True)
+    (folder / "modules.order").write_text("")
+    module = folder / "sample_export.ko"
+    for release, alike in (("6.1.0-56-arm64", True), ("6.1.0-57-arm64", False)):
+        data = (SAMPLES / "debian-6.1-arm64/sample_export.ko").read_bytes()
+        module.write_bytes(with_modinfo(data, intree="Y", vermagic=f"{release} SMP mod_unload modversions "))
+        target = read_target(folder, kernel=image(tmp_path, "arm64-6.1", "6.1.0-56-arm64"))
+        assert ("not of one build" not in str(target.notes)) == alike
+        assert (target.modules is not None) == alike

@@ -123,9 +123,34 @@ class Collector:
         self.all_certificates = True
 
     def rebuilt_tables(self) -> list[Symvers]:
-        """What image and modules directory tell of exports, where no Module.symvers does."""
-        found = [self.image.symvers() if self.image else None, self.modules.symvers() if self.modules else None]
-        return [table for table in found if table]
+        """What image and modules directory tell of exports, where no Module.symvers does.
+
+        They prove each other: the CRCs that modules refer to are those of the tables. Modules of another build than the
+        image are not used.
+        """
+        kernel = self.image.symvers() if self.image else None
+        if kernel is None:
+            return []
+        if self.modules is None:
+            return [kernel]
+        modules, references = self.modules.survey()
+        rows = {row.name: row.crc for table in (modules, kernel) for row in table}
+        differing = sum(count for (name, crc), count in references.items() if rows.get(name, crc) != crc)
+        absent = sum(count for (name, _), count in references.items() if name not in rows)
+        shown = self.image.vermagic() if self.image else None
+        others = self.reference.vermagic if self.reference and shown and self.reference.vermagic != shown else None
+        told = f"{references.total()} references of modules in {self.modules.path} to symbols"
+        if others or (kernel.has_crcs and differing):
+            why = f"vermagic is {shown!r} there and {others!r} here; " if others else ""
+            self.notes.append(
+                f"{kernel.path} and {self.modules.path} are not of one build: {why}of {told} {differing} have another "
+                f"CRC than the image, {absent} name none that is there; the image is used, the modules are not"
+            )
+            self.modules = self.reference = None
+            return [kernel]
+        if references:
+            self.notes.append(f"of {told}, {differing} disagree with {kernel.path}, {absent} name none that is there")
+        return [kernel, modules]
 
     def read_reference(self, paths: Sequence[str]) -> None:
         """Two modules of the kernel's own build, for what they show: vermagic, and the size of struct module.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -132,14 +133,18 @@ class ModulesDir:
                 found.setdefault(export.name, []).append(export)
         return found
 
-    def symvers(self) -> Symvers:
-        """The table of what the modules export, with their paths as kbuild writes them."""
-        rows = []
+    def survey(self) -> tuple[Symvers, Counter[tuple[str, int]]]:
+        """The table of what all modules export, with their paths as kbuild writes them; and how often they refer to
+        which symbol with which CRC (`__versions`). Each module is read once, and not kept."""
+        rows: list[Export] = []
+        references: Counter[tuple[str, int]] = Counter()
         for name in sorted(self._files):
-            if module := self.module(name):
-                path = self.picked(name)[0].removeprefix("kernel/").partition(".ko")[0]
+            picked = self.picked(name)
+            if module := self._module(picked):
+                path = picked[0].removeprefix("kernel/").partition(".ko")[0]
                 rows += [export._replace(owner=path) for export in module.exports]
-        return Symvers(render(rows), self.path)
+                references.update((symbol, crc & 0xFFFFFFFF) for symbol, crc in module.versions or ())
+        return Symvers(render(rows), self.path), references
 
     def softdeps(self, name: str) -> Softdeps:
         """The modules that modprobe tries to load before and after a module, though it does not need them."""
