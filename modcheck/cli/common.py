@@ -22,7 +22,7 @@ _PATH = click.Path(path_type=str)
 
 _TARGET_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--target", "targets", multiple=True, type=_PATH, metavar="PATH",
-                 help="The kernel's build or headers directory."),
+                 help="The kernel's build or headers directory, image, modules directory, or root file system."),
     click.option("--symvers", multiple=True, type=_PATH, metavar="FILE",
                  help="Its Module.symvers (.gz/.xz/.zst too); again for those of out-of-tree dependencies."),
     click.option("--release", metavar="STR", help="What `uname -r` prints there."),
