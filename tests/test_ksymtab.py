@@ -58,6 +58,10 @@ def test_a_root_file_system_with_two_kernels(tmp_path: Path) -> None:
     assert found.modules.release == "6.1.176-two"
     alone = read_target(tmp_path / "lib/modules/6.1.176-one")
     assert alone.modules is not None
+    (tmp_path / "driver").mkdir()
+    (tmp_path / "driver/modules.order").write_text("driver.o\n")
+    with pytest.raises(TargetError, match="no kernel build or headers directory"):
+        read_target(tmp_path / "driver")
 
 
 def image(tmp_path: Path, role: str, release: str) -> Path:

@@ -10,8 +10,8 @@ from typing import NamedTuple
 from ..errors import TargetError
 from .tree import Tree, find_tree, is_tree
 
-#: files by which a modules directory is known
-_LISTS = ("modules.dep", "modules.order", "modules.builtin")
+#: files by which a modules directory is known; the last lies beside every out-of-tree module as well
+_LISTS = ("modules.dep", "modules.builtin", "modules.order")
 #: where a root file system, or a package that is unpacked, keeps the image of a release
 _IMAGES = ("boot/vmlinuz-{}", "boot/vmlinux-{}", "boot/Image-{}", "{modules}/vmlinuz", "{modules}/vmlinux")
 _CONFIGS = ("boot/config-{}", "{modules}/config")
@@ -50,7 +50,9 @@ def sort_sources(paths: Sequence[str], release: str | None) -> Sources:
 
 def is_modules_dir(path: str) -> bool:
     """Whether `path` is a `/lib/modules/RELEASE`."""
-    return any(os.path.isfile(os.path.join(path, name)) for name in _LISTS) and not is_tree(path)
+    installed = os.path.basename(os.path.dirname(os.path.abspath(path))) == "modules"
+    lists = _LISTS if installed else _LISTS[:-1]
+    return any(os.path.isfile(os.path.join(path, name)) for name in lists) and not is_tree(path)
 
 
 def _installed(root: str, release: str | None) -> str | None:
