@@ -249,3 +249,13 @@ def test_one_trips_and_one_just_does_not(rule: str) -> None:
 
 def test_every_rule_has_a_pair() -> None:
     assert set(PAIRS) == set(RULES)
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [((6, 1, 176), []), ((6, 12, 117), ["error"]), ((6, 12, 20), ["unknown"]), ((7, 3, 0), ["error"])],
+)
+def test_arm64s_second_trampoline(version: tuple[int, int, int], expected: list[str]) -> None:
+    """A module of 6.1 has but one; newer kernels want two."""
+    target = with_config(at(ARM64, *version), DYNAMIC_FTRACE="y", ARM64_MODULE_PLTS="y")
+    assert found(predict(real("arm64-6.1.0-56"), replace(target, vermagic="other")), "arch-sections") == expected

@@ -44,7 +44,7 @@ _REWRITTEN: dict[str, tuple[tuple[str, str | None, tuple[int, int]], ...]] = {
     "arm64": (
         (".plt", "ARM64_MODULE_PLTS", (4, 5)), (".init.plt", "ARM64_MODULE_PLTS", (4, 5)),
         (".text.ftrace_trampoline", "DYNAMIC_FTRACE", (4, 16)),
-        (".init.text.ftrace_trampoline", "DYNAMIC_FTRACE", (7, 0)),
+        (".init.text.ftrace_trampoline", "DYNAMIC_FTRACE", (6, 12)),
     ),
     "riscv64": tuple((name, "MODULE_SECTIONS", (4, 16)) for name in (".plt", ".got", ".got.plt")),
     "loongarch64": (
@@ -104,22 +104,34 @@ def _always(arch: str | None, version: Version) -> bool:
     return arch == "arm64" and version.since(6, 5)
 
 
-#: arm64's sections for ftrace, and since when a module is refused that lacks one
-_TRAMPOLINES = ((".text.ftrace_trampoline", (5, 5)), (".init.text.ftrace_trampoline", (6, 18)))
+_TRAMPOLINE, _INIT_TRAMPOLINE = ".text.ftrace_trampoline", ".init.text.ftrace_trampoline"
 
 
 def trampolines(load: Load) -> Iterator[Answer]:
-    """arm64: `module_init_ftrace_plt()` of arch/arm64/kernel/module.c, without a line; some 6.x have the second too."""
+    """arm64's sections for ftrace: `module_init_ftrace_plt()` of arch/arm64/kernel/module.c, refused without a line.
+
+    The first since 5.5 (5.10 has it); the second in 7.3 and in 6.12.117, which has it from a later kernel: of other
+    versions between it is not known.
+    """
+    version = load.version
     present = {section.name for section in load.module.elf.sections}
-    missing = next((name for name, since in _TRAMPOLINES if load.version.since(*since) and name not in present), None)
-    if load.target.arch != "arm64" or missing is None or not {".plt", ".init.plt"} <= present:
+    if load.target.arch != "arm64" or not version.since(5, 5) or not {".plt", ".init.plt"} <= present:
         return  # without those it was refused before
-    plts = "y" if _always(load.target.arch, load.version) else load.target.option("ARM64_MODULE_PLTS")
+    missing = next((name for name in (_TRAMPOLINE, _INIT_TRAMPOLINE) if name not in present), None)
+    late_6_12 = version[:2] == (6, 12) and version.since(6, 12, 117)
+    certain = missing == _TRAMPOLINE or version.since(7, 3) or late_6_12
+    if missing is None or (not certain and (not version.since(6, 6) or load.own_build)):
+        return
+    plts = "y" if _always(load.target.arch, version) else load.target.option("ARM64_MODULE_PLTS")
     states = (plts, load.target.option("DYNAMIC_FTRACE"))
-    if "n" not in states and None in states:
+    if "n" in states:
+        return
+    if None in states:
         yield Unknown(ARCH_RULE, needs.CONFIG)
-    elif "n" not in states:
+    elif certain:
         yield Finding(ARCH_RULE, "error", f"section {missing} is missing", "ENOEXEC")
+    else:
+        yield Unknown(ARCH_RULE, f"whether this kernel wants a section {missing}, as late 6.12.y and 7.3 do")
 
 
 def constructors(load: Load) -> Iterator[Answer]:
