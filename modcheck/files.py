@@ -17,6 +17,9 @@ from .errors import UnreadableError
 #: most bytes that a file may have once decompressed: twice the largest uncompressed kernel module or image known
 LIMIT = 512 << 20
 
+#: how the names of modules end
+SUFFIXES = (".ko", ".ko.gz", ".ko.xz", ".ko.zst")
+
 _GZIP, _XZ, _ZSTD = b"\x1f\x8b", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"
 
 
@@ -81,13 +84,10 @@ def find_modules(
     found = []
     seen: set[tuple[int, int]] = set()
     for folder, inside, names in os.walk(directory, onerror=on_error, followlinks=follow):
-        found += [os.path.join(folder, name) for name in names if name.endswith(_SUFFIXES)]
+        found += [os.path.join(folder, name) for name in names if name.endswith(SUFFIXES)]
         if follow:
             inside[:] = [name for name in inside if _first_visit(os.path.join(folder, name), seen)]
     return sorted(found)
-
-
-_SUFFIXES = (".ko", ".ko.gz", ".ko.xz", ".ko.zst")
 
 
 def _first_visit(path: str, seen: set[tuple[int, int]]) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from oracle.mutants import put
+
 from modcheck.module.elf import Image
 
 
@@ -22,10 +24,6 @@ def with_modinfo(data: bytes, **values: str) -> bytes:
     return data[: section.sh_offset] + content.ljust(section.sh_size, b"\0") + data[end:]
 
 
-def _put(data: bytes, offset: int, new: bytes) -> bytes:
-    return data[:offset] + new + data[offset + len(new) :]
-
-
 def _header(data: bytes, name: str) -> tuple[Image, int]:
     """The image, and the file offset of the 64-bit section header of that name."""
     image = Image(data)
@@ -39,16 +37,16 @@ def with_section_name(data: bytes, old: str, new: str) -> bytes:
     image, header = _header(data, old)
     if image.find(new):
         other = _header(data, new)[1]
-        return _put(data, header, data[other : other + 4])
+        return put(data, header, data[other : other + 4])
     assert image.header is not None
     assert len(new) <= len(old)
     names = image.sections[image.header.e_shstrndx].sh_offset + int.from_bytes(data[header : header + 4], "little")
-    return _put(data, names, new.encode().ljust(len(old), b"\0"))
+    return put(data, names, new.encode().ljust(len(old), b"\0"))
 
 
 def with_section_flags(data: bytes, name: str, flags: int) -> bytes:
     """The module with other sh_flags for a section."""
-    return _put(data, _header(data, name)[1] + 8, flags.to_bytes(8, "little"))
+    return put(data, _header(data, name)[1] + 8, flags.to_bytes(8, "little"))
 
 
 def with_symbol(data: bytes, name: str, shndx: int | None = None, renamed: str | None = None) -> bytes:
@@ -58,10 +56,10 @@ def with_symbol(data: bytes, name: str, shndx: int | None = None, renamed: str |
     place = next(place for place, row in enumerate(rows) if image.string(strings, row[0]) == name)
     assert image.symtab is not None
     if shndx is not None:
-        data = _put(data, image.symtab.sh_offset + 24 * place + 6, shndx.to_bytes(2, "little"))
+        data = put(data, image.symtab.sh_offset + 24 * place + 6, shndx.to_bytes(2, "little"))
     if renamed is not None:
         assert len(renamed) == len(name)
-        data = _put(data, image.sections[image.symtab.sh_link].sh_offset + rows[place][0], renamed.encode())
+        data = put(data, image.sections[image.symtab.sh_link].sh_offset + rows[place][0], renamed.encode())
     return data
 
 
@@ -70,11 +68,11 @@ def with_crc(data: bytes, name: str, crc: int) -> bytes:
     section = Image(data).find("__versions")
     assert section is not None
     record = data.index(name.encode() + b"\0", section.sh_offset) - 8
-    return _put(data, record, crc.to_bytes(8, "little"))
+    return put(data, record, crc.to_bytes(8, "little"))
 
 
 def with_relocation_type(data: bytes, section: str, kind: int) -> bytes:
     """The module with another type for the first record of a RELA section."""
     found = Image(data).find(section)
     assert found is not None
-    return _put(data, found.sh_offset + 8, kind.to_bytes(4, "little"))
+    return put(data, found.sh_offset + 8, kind.to_bytes(4, "little"))

@@ -9,6 +9,7 @@ import click
 
 from .. import __version__
 from ..errors import ModcheckError
+from ..files import SUFFIXES
 from ..loader import LOADERS, Prediction, predict_all
 from ..module import Module, read_module
 from ..target import Target
@@ -116,7 +117,7 @@ def _advised(prediction: Prediction, target: Target) -> Prediction:
 
 def _loaded(name: str) -> Module | str:
     """A module already loaded: a file where the name is one's, else the name as lsmod shows it."""
-    if os.sep not in name and not name.endswith((".ko", ".ko.gz", ".ko.xz", ".ko.zst")):
+    if os.sep not in name and not name.endswith(SUFFIXES):
         return name
     module = read_module(name)
     if module.error:

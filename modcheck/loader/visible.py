@@ -6,10 +6,10 @@ given with it, and from the target's modules directory or, where none is known, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cache
 
-from ..module.facts import Export, Module
+from ..module.facts import Export, Module, exports_by_name
 from ..target.facts import Target
 from ..target.symvers import KERNEL
 
@@ -30,7 +30,7 @@ class Visible:
         if modprobe:
             present += list(self._given.values())
         self.replaced = {module.name for module in present}
-        self._exports = _by_name(present)
+        self._exports = exports_by_name(present)
 
     def module(self, name: str) -> Module | None:
         """The module that modprobe loads for a name; None where none is at hand."""
@@ -90,7 +90,7 @@ class Visible:
     def _declared(self, module: Module) -> dict[str, list[Export]]:
         """The exports of installed modules that `module` says it needs, and that no table has."""
         names = [name for name in self._depends(module) if name not in self.replaced and not self._in_table(name)]
-        return _by_name(found for name in names if (found := self.module(name)))
+        return exports_by_name(found for name in names if (found := self.module(name)))
 
     def _depends(self, module: Module) -> list[str]:
         if not self.modprobe:
@@ -107,11 +107,3 @@ class Visible:
             # what is not installed is not loaded either
             names -= {name for name in names - self.loaded if name not in self.target.modules}
         return tuple(sorted(name for name in names - self.replaced - {module.name} if not self._in_table(name)))
-
-
-def _by_name(modules: Iterable[Module]) -> dict[str, list[Export]]:
-    found: dict[str, list[Export]] = {}
-    for module in modules:
-        for export in module.exports:
-            found.setdefault(export.name, []).append(export)
-    return found

@@ -6,6 +6,7 @@ is None, which differs from an empty one: no `__versions` section is None, an em
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -254,3 +255,12 @@ class Module:
     @property
     def import_namespaces(self) -> frozenset[str]:
         return frozenset(value for key, value in self.modinfo if key == "import_ns")
+
+
+def exports_by_name(modules: Iterable[Module]) -> dict[str, list[Export]]:
+    """What the modules export: by symbol, in their order."""
+    found: dict[str, list[Export]] = {}
+    for module in modules:
+        for export in module.exports:
+            found.setdefault(export.name, []).append(export)
+    return found

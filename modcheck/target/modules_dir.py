@@ -15,6 +15,7 @@ from functools import cached_property
 
 from ..errors import UnreadableError
 from ..module import Export, Module, read_module
+from ..module.facts import exports_by_name
 from .kmod import Depmod, Modprobe, Softdeps, read_lines, underscores
 from .symvers import Symvers, owner_name, render
 
@@ -88,8 +89,9 @@ class ModulesDir:
         line = self._line(path)
         if line is None:
             return None
-        names = tuple(name for file in line if (name := _name(file)) != _name(path))
-        return () if set(self.gone(path)) - set(provided) else names
+        if any(not self._is_there(file) and _name(file) not in provided for file in line):
+            return ()
+        return tuple(name for file in line if (name := _name(file)) != _name(path))
 
     def gone(self, path: str) -> tuple[str, ...]:
         """The modules in the line of the module whose file is `path` that are not where modules.dep has them."""
@@ -127,11 +129,7 @@ class ModulesDir:
     @cached_property
     def outside(self) -> dict[str, list[Export]]:
         """The exports of such modules, by symbol: no table of the kernel's has them, and depmod finds them as well."""
-        found: dict[str, list[Export]] = {}
-        for module in self._outside.values():
-            for export in module.exports:
-                found.setdefault(export.name, []).append(export)
-        return found
+        return exports_by_name(self._outside.values())
 
     def survey(self) -> tuple[Symvers, Counter[tuple[str, int]]]:
         """The table of what all modules export, with their paths as kbuild writes them; and how often they refer to

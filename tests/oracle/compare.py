@@ -80,21 +80,36 @@ def predict_load(
     )
 
 
+class Printed:
+    """What a kernel has printed that it prints only once, from load to load and boot to boot."""
+
+    def __init__(self) -> None:
+        self.boot = 0
+        self.spent: frozenset[str] = frozenset()
+
+    def before(self, result: Result) -> frozenset[str]:
+        """What will not be printed again in the load of `result`."""
+        if result.boot != self.boot:
+            self.boot, self.spent = result.boot, frozenset()
+        return already(result.tainted_before) | self.spent
+
+    def after(self, prediction: Prediction) -> None:
+        """Add what leaves no trace in the taint."""
+        self.spent |= prediction.spent & UNTRACED
+
+
 def compare(results: Iterable[Result], target: Target) -> list[Comparison]:
     """Predict each load under the state in which it was tried, and compare."""
     modules = {}
     comparisons = []
-    spent: set[str] = set()
-    boot = 0
+    printed = Printed()
     for result in results:
-        if result.boot != boot:
-            boot, spent = result.boot, set()
         path = Path(result.load.path)
         module = read_module(path)
-        before = already(result.tainted_before) | spent
+        before = printed.before(result)
         loaded = [modules[name] for name in result.loaded_before if name in modules]
         prediction = predict_load(module, target, result.load.flags, result.load.arguments, loaded, before)
-        spent |= prediction.spent & UNTRACED
+        printed.after(prediction)
         if result.stays:
             modules[module.name] = module
         seen = tuple(_without_dumps(masked(line.text) for line in result.log))

@@ -15,10 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from modcheck import Prediction, Target, predict, read_module
-from modcheck.loader.once import already
 
 from .boot import ACCEPTED
-from .compare import UNTRACED, Comparison, masked
+from .compare import Comparison, Printed, masked
 from .errors import OracleError
 from .initramfs import DATA, EXECUTABLE, FOLDER, uncompressed
 from .kernels import Kernel
@@ -101,18 +100,15 @@ def files(root: Path) -> Iterator[tuple[str, int, bytes]]:
 def compare(results: Iterable[Result], target: Target) -> list[Comparison]:
     """Each run of modprobe beside the prediction for the module that its name stands for."""
     comparisons = []
-    spent: set[str] = set()
-    boot = 0
+    printed = Printed()
     for result in results:
-        if result.boot != boot:
-            boot, spent = result.boot, set()
         assert target.modules
         module = target.modules.module(result.load.modprobe)
         if module is None:
             continue  # depmod has not seen it, and modprobe says so
-        before = already(result.tainted_before) | spent
+        before = printed.before(result)
         prediction = predict(module, target, already=before)
-        spent |= prediction.spent & UNTRACED
+        printed.after(prediction)
         seen = tuple(masked(line.text) for line in result.log)
         accepted = [text.split(" ")[1] for text in seen if text.startswith(ACCEPTED)]
         dead_end = accepted and accepted[-1] in prediction.needs and result.errno

@@ -50,7 +50,8 @@ def mutants(sources: Sequence[tuple[str, bytes]], seed: int, count: int) -> Iter
             return
 
 
-def _put(data: bytes, offset: int, new: bytes) -> bytes:
+def put(data: bytes, offset: int, new: bytes) -> bytes:
+    """`data` with `new` in place of as many bytes from `offset` on."""
     return data[:offset] + new + data[offset + len(new) :]
 
 
@@ -77,7 +78,7 @@ def crc(rng: random.Random, image: Image) -> bytes | None:
     if section is None:
         return None
     offset = section.sh_offset + 64 * rng.randrange(section.sh_size // 64) + rng.choice((0, 1, 2, 3, 3, 4, 7))
-    return _put(image.data, offset, bytes((image.data[offset] ^ 1 << rng.randrange(8),)))
+    return put(image.data, offset, bytes((image.data[offset] ^ 1 << rng.randrange(8),)))
 
 
 def version_name(rng: random.Random, image: Image) -> bytes | None:
@@ -86,7 +87,7 @@ def version_name(rng: random.Random, image: Image) -> bytes | None:
     if section is None:
         return None
     offset = section.sh_offset + 64 * rng.randrange(section.sh_size // 64) + 8
-    return _put(image.data, offset, rng.choice((b"X", b"\0", b"_", b"zz")))
+    return put(image.data, offset, rng.choice((b"X", b"\0", b"_", b"zz")))
 
 
 def version_removed(rng: random.Random, image: Image) -> bytes | None:
@@ -98,8 +99,8 @@ def version_removed(rng: random.Random, image: Image) -> bytes | None:
     place = rng.randrange(count)
     start, end = section.sh_offset, section.sh_offset + section.sh_size
     records = image.data[start : start + 64 * place] + image.data[start + 64 * (place + 1) : end]
-    data = _put(image.data, start, records + bytes(64))
-    return _put(data, _header_offset(image, section) + 32, struct.pack("<Q", section.sh_size - 64))
+    data = put(image.data, start, records + bytes(64))
+    return put(data, _header_offset(image, section) + 32, struct.pack("<Q", section.sh_size - 64))
 
 
 def versions_dropped(rng: random.Random, image: Image) -> bytes | None:
@@ -110,10 +111,10 @@ def versions_dropped(rng: random.Random, image: Image) -> bytes | None:
     header = _header_offset(image, section)
     how = rng.randrange(3)
     if how == 0:
-        return _put(image.data, header + 8, struct.pack("<Q", section.sh_flags & ~2))
+        return put(image.data, header + 8, struct.pack("<Q", section.sh_flags & ~2))
     if how == 1:
-        return _put(image.data, header + 32, bytes(8))
-    return _put(image.data, header, bytes(4))
+        return put(image.data, header + 32, bytes(8))
+    return put(image.data, header, bytes(4))
 
 
 def vermagic(rng: random.Random, image: Image) -> bytes | None:
@@ -123,7 +124,7 @@ def vermagic(rng: random.Random, image: Image) -> bytes | None:
     if start < 0:
         return None
     end = image.data.index(b"\0", start)
-    return _put(image.data, rng.randrange(start, end), bytes((rng.choice(b"X. 5+\0"),)))
+    return put(image.data, rng.randrange(start, end), bytes((rng.choice(b"X. 5+\0"),)))
 
 
 def modinfo(rng: random.Random, image: Image) -> bytes | None:
@@ -134,7 +135,7 @@ def modinfo(rng: random.Random, image: Image) -> bytes | None:
     content = image.bytes_of(section)
     zeros = [at for at, byte in enumerate(content) if byte == 0]
     place = rng.choice(zeros) if rng.random() < 0.5 else rng.randrange(len(content))
-    return _put(image.data, section.sh_offset + place, bytes((rng.choice(b"!=\0a"),)))
+    return put(image.data, section.sh_offset + place, bytes((rng.choice(b"!=\0a"),)))
 
 
 def licence(rng: random.Random, image: Image) -> bytes | None:
@@ -146,7 +147,7 @@ def licence(rng: random.Random, image: Image) -> bytes | None:
     length = image.data.index(b"\0", start) - start
     words = (b"MIT", b"GPL", b"BSD", b"gpl", b"GPLv2", b"GPL v2", b"Dual MIT/GPL", b"", b"X")
     word = rng.choice([word for word in words if len(word) <= length])
-    return _put(image.data, start, word.ljust(length, b"\0"))
+    return put(image.data, start, word.ljust(length, b"\0"))
 
 
 def header(rng: random.Random, image: Image) -> bytes | None:
@@ -155,12 +156,12 @@ def header(rng: random.Random, image: Image) -> bytes | None:
         ((16, 2), (18, 2), (20, 4), (40, 8), (48, 4), (52, 2), (58, 2), (60, 2), (62, 2), (24, 8))
     )
     value = int.from_bytes(image.data[offset : offset + size], "little")
-    return _put(image.data, offset, _odd(rng, value, 8 * size).to_bytes(size, "little"))
+    return put(image.data, offset, _odd(rng, value, 8 * size).to_bytes(size, "little"))
 
 
 def identity(rng: random.Random, image: Image) -> bytes | None:
     """A byte of e_ident."""
-    return _put(image.data, rng.randrange(16), bytes((rng.randrange(256),)))
+    return put(image.data, rng.randrange(16), bytes((rng.randrange(256),)))
 
 
 def section_field(rng: random.Random, image: Image) -> bytes | None:
@@ -170,7 +171,7 @@ def section_field(rng: random.Random, image: Image) -> bytes | None:
     offset, size = rng.choice(((0, 4), (4, 4), (8, 8), (16, 8), (24, 8), (32, 8), (40, 4), (44, 4), (56, 8)))
     offset += image.header.e_shoff + 64 * section
     value = int.from_bytes(image.data[offset : offset + size], "little")
-    return _put(image.data, offset, _odd(rng, value, 8 * size).to_bytes(size, "little"))
+    return put(image.data, offset, _odd(rng, value, 8 * size).to_bytes(size, "little"))
 
 
 def truncated(rng: random.Random, image: Image) -> bytes | None:
@@ -184,7 +185,7 @@ def struct_size(rng: random.Random, image: Image) -> bytes | None:
     if section is None:
         return None
     size = section.sh_size + rng.choice((-64, -8, -1, 1, 8, 64))
-    return _put(image.data, _header_offset(image, section) + 32, struct.pack("<Q", size))
+    return put(image.data, _header_offset(image, section) + 32, struct.pack("<Q", size))
 
 
 def struct_name(rng: random.Random, image: Image) -> bytes | None:
@@ -192,7 +193,7 @@ def struct_name(rng: random.Random, image: Image) -> bytes | None:
     section = _section(image, ".gnu.linkonce.this_module")
     if section is None:
         return None
-    return _put(image.data, section.sh_offset + 24, rng.choice((b"X", b"other_name\0", b"ext4\0", b"a b\0")))
+    return put(image.data, section.sh_offset + 24, rng.choice((b"X", b"other_name\0", b"ext4\0", b"a b\0")))
 
 
 def symbol_field(rng: random.Random, image: Image) -> bytes | None:
@@ -204,11 +205,11 @@ def symbol_field(rng: random.Random, image: Image) -> bytes | None:
     how = rng.randrange(3)
     if how == 0:
         (value,) = struct.unpack_from("<I", image.data, entry)
-        return _put(image.data, entry, struct.pack("<I", _odd(rng, value, 20)))
+        return put(image.data, entry, struct.pack("<I", _odd(rng, value, 20)))
     if how == 1:
-        return _put(image.data, entry + 4, bytes((rng.choice((0x00, 0x10, 0x20, 0x12, 0x03)),)))
+        return put(image.data, entry + 4, bytes((rng.choice((0x00, 0x10, 0x20, 0x12, 0x03)),)))
     shndx = rng.choice((0, 1, 0xFFF1, 0xFFF2, 0xFF20, len(image.sections), 0xFEFF, 0xFFFF))
-    return _put(image.data, entry + 6, struct.pack("<H", shndx))
+    return put(image.data, entry + 6, struct.pack("<H", shndx))
 
 
 def imported_name(rng: random.Random, image: Image) -> bytes | None:
@@ -220,7 +221,7 @@ def imported_name(rng: random.Random, image: Image) -> bytes | None:
         return None
     strings = image.sections[symtab.sh_link]
     offset = strings.sh_offset + rng.choice(undefined)[0]
-    return _put(image.data, offset, rng.choice((b"X", b"\0", b"q")))
+    return put(image.data, offset, rng.choice((b"X", b"\0", b"q")))
 
 
 def _record(rng: random.Random, image: Image) -> tuple[Section, int] | None:
@@ -241,7 +242,7 @@ def relocation_type(rng: random.Random, image: Image) -> bytes | None:
     record = _record(rng, image)
     if record is None:
         return None
-    return _put(image.data, record[1] + 8, bytes((rng.choice((0, 3, 5, 6, 7, 8, 9, 12, 14, 23, 38, 42, 43, 200)),)))
+    return put(image.data, record[1] + 8, bytes((rng.choice((0, 3, 5, 6, 7, 8, 9, 12, 14, 23, 38, 42, 43, 200)),)))
 
 
 def relocated_place(rng: random.Random, image: Image) -> bytes | None:
@@ -253,7 +254,7 @@ def relocated_place(rng: random.Random, image: Image) -> bytes | None:
     (place,) = struct.unpack_from("<Q", image.data, record[1])
     if target.sh_type == SHT_NOBITS or place >= target.sh_size:
         return None
-    return _put(image.data, target.sh_offset + place, b"\x5a")
+    return put(image.data, target.sh_offset + place, b"\x5a")
 
 
 def duplicate(rng: random.Random, image: Image) -> bytes | None:
@@ -270,7 +271,7 @@ def duplicate(rng: random.Random, image: Image) -> bytes | None:
     at = image.data.find(b"\0" + name.encode() + b"\0", table.sh_offset - 1, table.sh_offset + table.sh_size)
     if not fitting or at < 0:
         return None
-    return _put(image.data, at + 1, rng.choice(fitting).encode() + b"\0")
+    return put(image.data, at + 1, rng.choice(fitting).encode() + b"\0")
 
 
 def any_byte(rng: random.Random, image: Image) -> bytes | None:
@@ -280,7 +281,7 @@ def any_byte(rng: random.Random, image: Image) -> bytes | None:
     ranges = [(start, size) for start, size in ranges if size and start + size <= len(image.data)]
     ranges.append((image.header.e_shoff, 64 * len(image.sections)))
     start, size = rng.choice(ranges)
-    return _put(image.data, start + rng.randrange(size), bytes((rng.randrange(256),)))
+    return put(image.data, start + rng.randrange(size), bytes((rng.randrange(256),)))
 
 
 KINDS: dict[str, Kind] = {

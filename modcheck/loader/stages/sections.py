@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...module.facts import SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE
-from ...version import Version
 from .. import needs
 from ..facts import Answer, Finding, Load, Unknown, line
 
@@ -58,8 +57,7 @@ def _rewritten(load: Load, name: str | None) -> bool:
     """Whether that section's flags do not matter, since the architecture's loader sets them."""
     for section, option, since in _REWRITTEN.get(load.target.arch or "", ()):
         if section == name and load.version.since(*since):
-            always = option is None or (option == "ARM64_MODULE_PLTS" and _always(load.target.arch, load.version))
-            return always or load.target.option(option or "") == "y"
+            return _state(load, option) == "y"
     return False
 
 
@@ -90,7 +88,7 @@ def arch_sections(load: Load) -> Iterator[Answer]:
     missing = next(((name, text) for name, text in wanted if name not in present), None)
     if missing is None:
         return
-    state = "y" if option is None or _always(load.target.arch, load.version) else load.target.option(option)
+    state = _state(load, option)
     if state is None:
         yield Unknown(ARCH_RULE, needs.CONFIG)
     elif state == "y":
@@ -100,8 +98,10 @@ def arch_sections(load: Load) -> Iterator[Answer]:
         yield Finding(ARCH_RULE, "error", f"section {missing[0]} is missing", "ENOEXEC", (line(text),))
 
 
-def _always(arch: str | None, version: Version) -> bool:
-    return arch == "arm64" and version.since(6, 5)
+def _state(load: Load, option: str | None) -> str | None:
+    """The value of an option; None stands for one that is always on, as ARM64_MODULE_PLTS is since 6.5."""
+    always = option is None or (option == "ARM64_MODULE_PLTS" and load.version.since(6, 5))
+    return "y" if always else load.target.option(option or "")
 
 
 _TRAMPOLINE, _INIT_TRAMPOLINE = ".text.ftrace_trampoline", ".init.text.ftrace_trampoline"
@@ -122,8 +122,7 @@ def trampolines(load: Load) -> Iterator[Answer]:
     certain = missing == _TRAMPOLINE or version.since(7, 3) or late_6_12
     if missing is None or (not certain and (not version.since(6, 6) or load.own_build)):
         return
-    plts = "y" if _always(load.target.arch, version) else load.target.option("ARM64_MODULE_PLTS")
-    states = (plts, load.target.option("DYNAMIC_FTRACE"))
+    states = (_state(load, "ARM64_MODULE_PLTS"), _state(load, "DYNAMIC_FTRACE"))
     if "n" in states:
         return
     if None in states:
