@@ -101,7 +101,7 @@ def _first_visit(path: str, seen: set[tuple[int, int]]) -> bool:
     return new
 
 
-def _decoder(kind: str) -> Any:
+def decoder(kind: str) -> Any:
     """A fresh incremental decoder; the three libraries' have the same methods. Imported when one is needed."""
     if kind == "gz":
         import zlib
@@ -118,28 +118,13 @@ def _decoder(kind: str) -> Any:
     return ZstdDecompressor()
 
 
-def first_stream(data: bytes) -> bytes | None:
-    """What the compressed stream at the beginning of `data` holds, whatever follows it; None where there is none.
-
-    A broken stream gives what could be read of it, one longer than `LIMIT` its first `LIMIT` bytes.
-    """
-    kind = compression(data)
-    if kind is None:
-        return None
-    decoder = _decoder(kind)
-    try:
-        return bytes(decoder.decompress(data, LIMIT))
-    except Exception:  # each codec has errors of its own
-        return None
-
-
 def _decode(kind: str, data: bytes) -> bytes:
     """All of `data`'s streams, one after the other, up to one byte over `LIMIT`."""
     plain = b""
     while compression(data) == kind and len(plain) <= LIMIT:
-        decoder = _decoder(kind)
-        plain += decoder.decompress(data, LIMIT + 1 - len(plain))
-        if not decoder.eof and len(plain) <= LIMIT:
+        stream = decoder(kind)
+        plain += stream.decompress(data, LIMIT + 1 - len(plain))
+        if not stream.eof and len(plain) <= LIMIT:
             raise EOFError("the stream ends too early")
-        data = decoder.unused_data
+        data = stream.unused_data
     return plain

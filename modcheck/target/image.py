@@ -1,8 +1,4 @@
-"""A kernel image: unpacked from whatever container it lies in, and searched for what a target is described by.
-
-Formats: Documentation/arch/x86/boot.rst (`HdrS`), drivers/firmware/efi/libstub/zboot-header.S; everything else that is
-compressed is found by the magic number of its codec.
-"""
+"""A kernel image: unpacked from whatever it lies in, and searched for what a target is described by."""
 
 from __future__ import annotations
 
@@ -12,18 +8,14 @@ from collections.abc import Iterator
 
 from ..arch import Endianness
 from ..btf import HEADER, Btf
-from ..errors import TargetError
-from ..files import first_stream, read_bytes
+from ..files import read_bytes
 from .certificates import Certificate, parse_certificate
 from .kconfig import Config
 from .ksymtab import kernel_exports
+from .streams import StreamError, unpack_stream
 from .symvers import Symvers, render
+from .unpack import find_banner, unpack
 
-#: least size of a kernel once unpacked; what is smaller was no kernel
-_LEAST = 4 << 20
-_LAYERS = 6
-_BANNER = re.compile(rb"Linux version (\d+\.\d+\S*) [ -~]*\n")
-_STREAMS = re.compile(rb"\x1f\x8b\x08|\xfd7zXZ\0|\x28\xb5\x2f\xfd")
 _CERTIFICATE = re.compile(rb"\x30\x82..\x30\x82..\xa0\x03\x02\x01\x02\x02", re.DOTALL)
 _BTF: dict[Endianness, re.Pattern[bytes]] = {
     "little": re.compile(rb"\x9f\xeb\x01\0[\x18\x20]\0\0\0\0\0\0\0"),
@@ -32,7 +24,10 @@ _BTF: dict[Endianness, re.Pattern[bytes]] = {
 
 
 class Image:
-    """The plain bytes of one kernel, and what can be found in them."""
+    """The plain bytes of one kernel, and what can be found in them.
+
+    :ivar layers: what it was packed in, outermost first
+    """
 
     def __init__(self, path: str) -> None:
         """Read the image at `path`.
@@ -41,11 +36,12 @@ class Image:
         :raises TargetError: there is no kernel in it
         """
         self.path = path
-        self.data = _unpacked(_without_pe_signature(read_bytes(path)), path)
+        data, self.layers = unpack(read_bytes(path), path)
+        self.data = _without_pe_signature(data)
 
     def release(self) -> str:
         """What `uname -r` prints."""
-        found = _BANNER.search(self.data)
+        found = find_banner(self.data)
         assert found
         return found[1].decode("ascii", "replace")
 
@@ -57,8 +53,13 @@ class Image:
     def config(self) -> Config | None:
         """The `.config` that it holds (CONFIG_IKCONFIG=y)."""
         start = self.data.find(b"IKCFG_ST")
-        text = first_stream(self.data[start + 8 :]) if start >= 0 else None
-        return Config(text.decode("utf-8", "replace"), f"{self.path} (IKCONFIG)") if text else None
+        if start < 0:
+            return None
+        try:
+            text = unpack_stream(memoryview(self.data)[start + 8 :], "gzip")
+        except StreamError:
+            return None
+        return Config(text.decode("utf-8", "replace"), f"{self.path} (IKCONFIG)")
 
     def symvers(self) -> Symvers | None:
         """The table of its exports; None where it is not found, or not understood."""
@@ -106,36 +107,3 @@ def _without_pe_signature(data: bytes) -> bytes:
     # the fifth data directory, which has an offset in the file
     offset, size = struct.unpack_from("<II", data, optional + (112 if wide else 96) + 4 * 8)
     return data[:offset] if 0 < offset <= len(data) and size else data
-
-
-def _unpacked(data: bytes, path: str) -> bytes:
-    for _ in range(_LAYERS):
-        if _BANNER.search(data):
-            return data
-        inner = next(_payloads(data), None)
-        if inner is None:
-            break
-        data = inner
-    raise TargetError(
-        path,
-        "no Linux kernel in it, or one that is compressed in a way not known here "
-        "(a .config goes to --config, a Module.symvers to --symvers)",
-    )
-
-
-def _payloads(data: bytes) -> Iterator[bytes]:
-    """What is compressed in `data`, as far as it may be a kernel."""
-    for start in _starts(data):
-        plain = first_stream(data[start:])
-        if plain and len(plain) >= _LEAST:
-            yield plain
-
-
-def _starts(data: bytes) -> Iterator[int]:
-    if data[0x202:0x206] == b"HdrS" and len(data) > 0x24C:
-        (payload,) = struct.unpack_from("<I", data, 0x248)
-        yield ((data[0x1F1] or 4) + 1) * 512 + payload
-    if data[4:8] == b"zimg" and len(data) > 12:
-        yield struct.unpack_from("<I", data, 8)[0]
-    for match in _STREAMS.finditer(data):
-        yield match.start()

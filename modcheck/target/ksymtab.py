@@ -2,21 +2,18 @@
 
 include/linux/export.h and include/asm-generic/vmlinux.lds.h, 4.4 to 7.3. An entry has the symbol's value, the place of
 its name and, since 5.4, that of its namespace: as offsets from the entry itself (x86, arm64, 4.19 and later), or as
-addresses. In memory come the entries (those for all, then those for GPL-compatible modules; one table with flags since
-7.1), their CRCs where there are any, the flags, the strings. Each table is sorted by name.
+addresses. There is a table for all and one for GPL-compatible modules, or (since 7.1) one table with flags; beside each
+the CRCs, where there are any: of 32 bits, or words (up to 4.9), or offsets to them (CONFIG_MODULE_REL_CRCS, to 5.18).
 
-An ELF file with section headers tells where they are. In a flat image they are found by their structure alone: a block
-of names, before it a table of which every entry points into it, between the two a number of bytes that tells the rest.
+The section headers of an ELF file tell where they are; a flat image is searched (ksymtab_flat.py).
 """
 
 from __future__ import annotations
 
-import re
 import struct
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from io import BytesIO
-from itertools import pairwise
+from itertools import accumulate, repeat
 from typing import NamedTuple
 
 from elftools.common.exceptions import ELFError
@@ -24,22 +21,6 @@ from elftools.elf.elffile import ELFFile
 
 from ..module.facts import Export
 from .symvers import KERNEL
-
-#: how names end that kernels of every configuration export; the whole name may be the tail of another
-_ANCHORS = (b"kfree\0", b"strlen\0", b"jiffies\0", b"module_layout\0", b"printk\0")
-_NAME = re.compile(rb"[A-Za-z_.][\w.$]*\Z")
-_IN_STRINGS = re.compile(rb"[\w.$:,*\0-]+")
-_OUTSIDE = bytes(byte if _IN_STRINGS.match(bytes((byte,))) else 255 for byte in range(256))
-#: how far a block of names reaches, and how far before it its table may begin
-_BLOCK, _BEFORE = 4 << 20, (700 << 10, 3 << 20)
-#: fewer names than that are not told from chance
-_LEAST = 150
-#: a table is sorted, each kind of export by itself: so often the alphabet begins anew, and so long is each part
-_RESTARTS, _SHORTEST = 5, 24
-#: bytes of a name, on the average at least: what has fewer is not text
-_AVERAGE = 6
-_SLACK = 72
-_SAMPLE = 32
 
 
 class Layout(NamedTuple):
@@ -53,225 +34,157 @@ class Layout(NamedTuple):
     fields: int
     """2, or 3 with a namespace"""
 
+    def words(self, data: bytes | memoryview) -> tuple[int, ...]:
+        """All words of a table, signed where they are offsets."""
+        kind = ("i" if self.relative else "I") if self.word == 4 else "Q"
+        return struct.unpack(f"{self.order}{len(data) // self.word}{kind}", data)
 
-class _Found(NamedTuple):
-    """A table in the image: file offsets of its first byte, of names and of namespaces; entry by entry."""
 
-    start: int
-    layout: Layout
-    names: list[bytes]
-    name_offsets: list[int]
-    namespaces: list[bytes]
-    namespace_offsets: list[int]
+class _Section(NamedTuple):
+    address: int
+    data: bytes
+    offset: int
+
+
+#: kinds of exports, and whether they are for GPL-compatible modules alone; the last three up to 5.11
+_KINDS = {"": False, "_gpl": True, "_unused": False, "_unused_gpl": True, "_gpl_future": False}
 
 
 def kernel_exports(data: bytes) -> tuple[Export, ...] | None:
     """What the kernel in the plain image `data` exports; None where no table is found, or none that is understood."""
-    blocks = _elf_block(data) or _blocks(data)
-    # small numbers have zeros where a word ends, if it begins with its least byte
-    likely = "<" if data[3::4].count(0) >= data[0::4].count(0) else ">"
-    for before in _BEFORE:
-        for start, end in blocks:
-            for layout in sorted(_LAYOUTS, key=lambda layout: layout.order != likely):
-                found = _search(data, layout, start, end, before)
-                if found and (exports := _read(data, found)):
-                    return exports
+    if data[:4] == b"\x7fELF" and (exports := _elf_exports(data)):
+        return exports
+    from .ksymtab_flat import search
+
+    return search(data)
+
+
+def rows(
+    names: Sequence[bytes], crcs: Sequence[int | None], gpl: Sequence[bool], namespaces: Sequence[bytes]
+) -> tuple[Export, ...]:
+    """The exports of a table; a symbol that is there twice counts once."""
+    spaces = {space: space.decode("ascii", "replace") for space in set(namespaces)}
+    texts = b"\n".join(names).decode("ascii", "replace").split("\n")
+    found = list(map(Export, texts, crcs, gpl, map(spaces.__getitem__, namespaces), repeat(KERNEL)))
+    return _once(found)
+
+
+def _once(exports: list[Export]) -> tuple[Export, ...]:
+    """Without those whose name was there before."""
+    known = {export.name: export for export in reversed(exports)}
+    return tuple(exports) if len(known) == len(exports) else tuple(known.values())[::-1]
+
+
+def follow_crcs(data: bytes, start: int, words: tuple[int, ...], order: str) -> tuple[int, ...]:
+    """CRCs of 32 bits at the offset `start`: the words themselves, or what they point to (CONFIG_MODULE_REL_CRCS).
+
+    Of random words less than one in a hundred points into the image; all of them do where they are offsets.
+    """
+    places = (start + 4 * index + word - (word >> 31 << 32) for index, word in enumerate(words))
+    crcs = []
+    for index, place in enumerate(places):
+        inside = 0 <= place <= len(data) - 4
+        crcs.append(struct.unpack_from(f"{order}I", data, place)[0] if inside else None)
+        if index in (50, len(words) - 1) and crcs.count(None) > 0.02 * len(crcs):
+            return words
+    return tuple(crc or 0 for crc in crcs)
+
+
+def _elf_exports(data: bytes) -> tuple[Export, ...] | None:
+    """By the section headers of an ELF file; None where it has none, or what they show is not understood."""
+    sections = _sections(data)
+    strings = sections.get("__ksymtab_strings")
+    if strings is None or not any(f"__ksymtab{kind}" in sections for kind in _KINDS):
+        return None
+    order = "<" if data[5] == 1 else ">"
+    word = 8 if data[4] == 2 else 4
+    layouts = [Layout(order, *form) for form in ((True, 4, 3), (True, 4, 2), (False, word, 3), (False, word, 2))]
+    found: list[Export] = []
+    for kind, gpl in _KINDS.items():
+        table = sections.get(f"__ksymtab{kind}")
+        if table is None or not table.data:
+            continue
+        read = next((read for layout in layouts if (read := _names(table, layout, strings))), None)
+        if read is None and ".rela.dyn" in sections:
+            table = _relocated(table, sections[".rela.dyn"].data, order)
+            read = next((read for layout in layouts[2:] if (read := _names(table, layout, strings))), None)
+        if read is None:
+            return None
+        names, namespaces = read
+        count = len(names)
+        crcs = _crcs(data, sections.get(f"__kcrctab{kind}"), count, order)
+        flags = sections.get(f"__kflagstab{kind}")
+        only = [bool(flag & 1) for flag in flags.data] if flags and flags.data else [gpl] * count
+        if crcs is None or len(only) != count:
+            return None
+        found += rows(names, crcs, only, namespaces)
+    return _once(found)
+
+
+def _sections(data: bytes) -> dict[str, _Section]:
+    """The sections of the export tables, and relocations of the whole."""
+    found = {}
+    try:
+        for section in ELFFile(BytesIO(data)).iter_sections():
+            if section.name.startswith(("__ksymtab", "__kcrctab", "__kflagstab")) or section.name == ".rela.dyn":
+                start, size = section["sh_offset"], section["sh_size"]
+                content = data[start : start + size]
+                if section["sh_type"] == "SHT_NOBITS" or len(content) != size:
+                    return {}
+                found[section.name] = _Section(section["sh_addr"], content, start)
+    except (ELFError, ValueError, OverflowError, AttributeError):
+        return {}
+    return found
+
+
+def _names(table: _Section, layout: Layout, strings: _Section) -> tuple[list[bytes], list[bytes]] | None:
+    """Names and namespaces of all entries; None unless each lies among the strings."""
+    step = layout.word * layout.fields
+    if len(table.data) % step:
+        return None
+    words = layout.words(table.data)
+    whole = strings.data.split(b"\0")
+    starts = accumulate((len(text) + 1 for text in whole), initial=0)
+    texts_at: dict[int, bytes | None] = dict(zip(starts, whole))
+    texts = []
+    for field in range(1, layout.fields):
+        first = table.address + layout.word * field - strings.address
+        here = range(first, first + len(table.data), step) if layout.relative else repeat(-strings.address)
+        places = [place + word for place, word in zip(here, words[field :: layout.fields])]
+        texts_at.update((place, _text(strings.data, place)) for place in set(places) - texts_at.keys())
+        read = [texts_at[place] for place in places]
+        if field == 2:  # 5.4 has no address where there is no namespace
+            read = [text if word else b"" for text, word in zip(read, words[field :: layout.fields])]
+        if None in read:
+            return None
+        texts.append([text or b"" for text in read])
+    if not all(texts[0]):
+        return None
+    return texts[0], texts[1] if layout.fields == 3 else [b""] * len(texts[0])
+
+
+def _text(strings: bytes, place: int) -> bytes | None:
+    """The string at an offset; None outside."""
+    return strings[place : strings.find(b"\0", place)] if 0 <= place < len(strings) else None
+
+
+def _crcs(data: bytes, section: _Section | None, count: int, order: str) -> Sequence[int | None] | None:
+    """The CRCs of a table of so many entries, None for each where it has none; None where they are not understood."""
+    if section is None or not section.data:
+        return [None] * count
+    if len(section.data) == 4 * count:
+        return follow_crcs(data, section.offset, struct.unpack(f"{order}{count}I", section.data), order)
+    if len(section.data) == 8 * count:
+        return struct.unpack(f"{order}{count}Q", section.data)
     return None
 
 
-def _elf_block(data: bytes) -> list[tuple[int, int]]:
-    """Where the section headers of an ELF file have the names; nothing where it has none."""
-    if data[:4] != b"\x7fELF":
-        return []
-    try:
-        section = ELFFile(BytesIO(data)).get_section_by_name("__ksymtab_strings")
-    except (ELFError, ValueError, OverflowError):
-        return []
-    return [(section["sh_offset"], section["sh_offset"] + section["sh_size"])] if section else []
-
-
-#: the usual ones first: a table that is sorted, and followed by as many bytes as it must be, is no chance
-_LAYOUTS = [
-    Layout(order, relative, word, fields)
-    for order in "<>"
-    for fields in (3, 2)
-    for relative, word in ((True, 4), (False, 8), (False, 4))
-]
-
-
-def _blocks(data: bytes) -> list[tuple[int, int]]:
-    """Where names stand close together around an anchor, the smallest first."""
-    found: list[tuple[int, int]] = []
-    for anchor in _ANCHORS:
-        at = data.find(anchor)
-        while at >= 0:
-            known = next((end for start, end in found if start <= at < end), None)
-            if known is None:
-                match = _IN_STRINGS.match(data, at, at + _BLOCK)
-                low = max(0, at - _BLOCK)
-                start = low + data[low:at].translate(_OUTSIDE).rfind(b"\xff") + 1
-                known = match.end() if match else at + 1
-                names = data.count(b"\0", start, known)
-                if names >= _LEAST and known - start >= _AVERAGE * names:
-                    found.append((start, known))
-            at = data.find(anchor, known)
-    return sorted(found, key=lambda block: block[1] - block[0])
-
-
-def _search(data: bytes, layout: Layout, start: int, end: int, before: int) -> _Found | None:
-    """The longest table of that layout before the block of names."""
-    low = max(0, start - before) & -layout.word
-    size = (start - low) // layout.word * layout.word
-    kind = ("i" if layout.relative else "I") if layout.word == 4 else "Q"
-    words = struct.unpack(f"{layout.order}{size // layout.word}{kind}", data[low : low + size])
-    best: _Found | None = None
-    for phase in range(layout.fields):
-        names = words[phase + 1 :: layout.fields]
-        places = range(low + layout.word * (phase + 1), low + size, layout.word * layout.fields)
-        for first, last, base in _runs(layout, names, places, start, end, data):
-            offsets = [
-                (place + word if layout.relative else word - base)
-                for word, place in zip(names[first:last], places[first:last])
-            ]
-            found = _table(data, layout, low + layout.word * (phase + first * layout.fields), offsets, start, end, base)
-            if found and (best is None or len(found.names) > len(best.names)):
-                best = found
-    return best
-
-
-def _runs(
-    layout: Layout, names: Sequence[int], places: Sequence[int], start: int, end: int, data: bytes
-) -> Iterator[tuple[int, int, int]]:
-    """First and last of each long run of entries whose names are in the block, and the address of the image's start."""
-    for begin, stop in _near(layout, names, places, start, end):
-        first = begin
-        if layout.relative:
-            for index in range(begin, stop + 1):
-                if index == stop or not start <= places[index] + names[index] < end:
-                    if index - first >= _LEAST:
-                        yield first, index, 0
-                    first = index + 1
-            continue
-        low = high = names[begin]
-        for index in range(begin, stop + 1):
-            word = names[index] if index < stop else -1
-            low, high = min(low, word), max(high, word)
-            if high - low >= end - start or index == stop:
-                run = names[first:index]
-                if index - first >= _LEAST and 2 * len(set(run)) > len(run):
-                    base = _base(run, start, end, data)
-                    if base is not None:
-                        yield first, index, base
-                first, low, high = index, word, word
-
-
-def _near(
-    layout: Layout, names: Sequence[int], places: Sequence[int], start: int, end: int
-) -> Iterator[tuple[int, int]]:
-    """Where a table may be: one entry in so many is looked at, and a table has several of these in a row."""
-    sampled = names[::_SAMPLE]
-    if layout.relative:
-        good = [start <= place + word < end for word, place in zip(sampled, places[::_SAMPLE])]
-    else:
-        good = [abs(word - other) < end - start and word != other for word, other in pairwise(sampled)]
-    first = None
-    for index, one in enumerate((*good, False)):
-        if one and first is None:
-            first = index
-        elif not one and first is not None:
-            if index - first >= _LEAST // _SAMPLE - 1:
-                yield max(0, (first - 1) * _SAMPLE), min(len(names), (index + 2) * _SAMPLE)
-            first = None
-
-
-def _base(names: Sequence[int], start: int, end: int, data: bytes) -> int | None:
-    """The address of the image's first byte: where most pointers would point to a name's beginning."""
-    begins: dict[int, list[int]] = {}
-    at = start
-    while 0 <= at < end:
-        begins.setdefault(at & 0xFFF, []).append(at)
-        at = data.find(b"\0", at, end) + 1 or end
-    votes: Counter[int] = Counter()
-    for word in names[:: max(1, len(names) // 200)]:
-        votes.update(word - place for place in begins.get(word & 0xFFF, ()))
-    (winner, count), *_ = votes.most_common(1) or [(0, 0)]
-    return winner if count >= 50 else None
-
-
-def _table(
-    data: bytes, layout: Layout, first: int, offsets: Sequence[int], start: int, end: int, base: int
-) -> _Found | None:
-    """The longest stretch of the entries from `first` on whose names are sorted, part by part."""
-    names = [_string(data, offset) if start <= offset < end else b"" for offset in offsets]
-    stretch = _sorted_stretch(names)
-    if stretch is None:
-        return None
-    a, b = stretch
-    step = layout.word * layout.fields
-    begin = first + a * step
-    spaces: list[int] = []
-    if layout.fields == 3:
-        kind = ("i" if layout.relative else "I") if layout.word == 4 else "Q"
-        for place in range(begin + 2 * layout.word, begin + (b - a) * step, step):
-            (word,) = struct.unpack_from(layout.order + kind, data, place)
-            spaces.append((place + word if layout.relative else word - base) if word else -1)
-        if not all(offset == -1 or start <= offset < end for offset in spaces):
-            return None
-    namespaces = [_string(data, offset) if offset >= 0 else b"" for offset in spaces] or [b""] * (b - a)
-    return _Found(begin, layout, names[a:b], list(offsets[a:b]), namespaces, spaces)
-
-
-def _string(data: bytes, offset: int) -> bytes:
-    return data[offset : data.find(b"\0", offset)]
-
-
-def _sorted_stretch(names: Sequence[bytes]) -> tuple[int, int] | None:
-    """First and last of the longest run of names that are sorted in a few parts, none of them short."""
-    parts: list[list[int]] = []
-    for index, name in enumerate(names):
-        if not _NAME.match(name):
-            parts.append([])
-        elif parts and parts[-1] and names[parts[-1][-1]] <= name:
-            parts[-1].append(index)
-        else:
-            parts.append([index])
-    best: tuple[int, int] | None = None
-    run: list[list[int]] = []
-    for part in (*parts, []):
-        if len(part) >= _SHORTEST and (not run or run[-1][-1] + 1 == part[0]):
-            run.append(part)
-            run = run[-_RESTARTS - 1 :]
-            first, last = run[0][0], part[-1] + 1
-            if last - first >= _LEAST and (best is None or last - first > best[1] - best[0]):
-                best = first, last
-        else:
-            run = [part] if len(part) >= _SHORTEST else []
-    return best
-
-
-def _read(data: bytes, found: _Found) -> tuple[Export, ...] | None:
-    """The exports of a table, with what lies between it and its strings; None where that is not understood."""
-    count = len(found.names)
-    layout = found.layout
-    end = found.start + count * layout.word * layout.fields
-    strings = min(offset for offset in (*found.name_offsets, *found.namespace_offsets) if offset >= 0)
-    gap = strings - end
-    each = next((each for each in (0, 1, 4, 5, 8) if 0 <= gap - each * count <= _SLACK), None)
-    if each is None:
-        return None
-    crcs: Sequence[int | None] = [None] * count
-    if each in (4, 5):
-        crcs = struct.unpack_from(f"{layout.order}{count}I", data, end)
-    elif each == 8:
-        crcs = struct.unpack_from(f"{layout.order}{count}Q", data, end)
-    if each in (1, 5):
-        place = end + (each - 1) * count
-        gpl = [bool(flag & 1) for flag in data[place : place + count]]
-    else:
-        restart = next((index for index, (one, other) in enumerate(pairwise(found.names), 1) if one > other), count)
-        gpl = [index >= restart for index in range(count)]
-    rows: dict[str, Export] = {}
-    for name, crc, only, space in zip(found.names, crcs, gpl, found.namespaces):
-        text = name.decode("ascii", "replace")
-        rows.setdefault(text, Export(text, crc, only, space.decode("ascii", "replace"), KERNEL))
-    return tuple(rows.values())
+def _relocated(table: _Section, relocations: bytes, order: str) -> _Section:
+    """A table with the addresses that a relocatable kernel writes into itself when it starts."""
+    end = table.address + len(table.data)
+    content = bytearray(table.data)
+    whole = len(relocations) // 24 * 24
+    for address, _, addend in struct.iter_unpack(f"{order}QQQ", relocations[:whole]):
+        if table.address <= address <= end - 8:
+            struct.pack_into(f"{order}Q", content, address - table.address, addend)
+    return table._replace(data=bytes(content))

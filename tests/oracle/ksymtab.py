@@ -14,7 +14,7 @@ import lzma
 import sys
 from pathlib import Path
 
-from modcheck.target import ksymtab
+from modcheck.target import ksymtab_flat as ksymtab
 from modcheck.target.image import Image
 from modcheck.target.symvers import KERNEL, read_symvers, render
 
