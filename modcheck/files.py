@@ -1,7 +1,7 @@
 """Files as bytes: reading, and undoing gzip, xz and zstd, which are told by their magic numbers and not by file names.
 
 Both readers (`module/`, `target/`) begin here. What a file may grow to is bounded, so that a decompression bomb costs
-at most `LIMIT` bytes of memory.
+at most `LIMIT` bytes of memory. A path may lead into an archive (archives.py) once that is mounted.
 """
 
 from __future__ import annotations
@@ -10,9 +10,12 @@ import os
 import stat
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import UnreadableError
+
+if TYPE_CHECKING:
+    from .archives import Archive
 
 #: most bytes that a file may have once decompressed: twice the largest uncompressed kernel module or image known
 LIMIT = 512 << 20
@@ -23,11 +26,60 @@ SUFFIXES = (".ko", ".ko.gz", ".ko.xz", ".ko.zst")
 _GZIP, _XZ, _ZSTD = b"\x1f\x8b", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"
 
 
+#: archives by the absolute path under which their content is found
+_mounted: dict[str, Archive] = {}
+
+
+def mount(path: str | os.PathLike[str], archive: Archive) -> None:
+    """Let paths that begin with `path` lead into `archive`, for the rest of the run."""
+    _mounted[os.path.abspath(path)] = archive
+
+
+def is_mounted(path: str | os.PathLike[str]) -> bool:
+    """Whether `path` was mounted."""
+    return os.path.abspath(path) in _mounted
+
+
+def _inside(path: str | os.PathLike[str]) -> tuple[Archive, str] | None:
+    """The archive that `path` leads into, and the name there; None for a path on the disk."""
+    if not _mounted:
+        return None
+    whole = os.path.abspath(path)
+    for root, archive in _mounted.items():
+        if whole == root or whole.startswith(root + os.sep):
+            return archive, whole[len(root) + 1 :].replace(os.sep, "/")
+    return None
+
+
+def is_file(path: str | os.PathLike[str]) -> bool:
+    """Whether a regular file is there."""
+    found = _inside(path)
+    return found[0].is_file(found[1]) if found else os.path.isfile(path)
+
+
+def is_folder(path: str | os.PathLike[str]) -> bool:
+    """Whether a folder is there."""
+    found = _inside(path)
+    return found[0].is_folder(found[1]) if found else os.path.isdir(path)
+
+
+def list_folder(path: str | os.PathLike[str]) -> list[str]:
+    """The names of what is in a folder, sorted; nothing where there is none, or none that can be read."""
+    if found := _inside(path):
+        return sorted(found[0].listed(found[1]))
+    try:
+        return sorted(os.listdir(path))
+    except OSError:
+        return []
+
+
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """The bytes of the file `path` as they lie there.
 
     :raises UnreadableError: no such file, no permission, a folder, or larger than `LIMIT`
     """
+    if found := _inside(path):
+        return found[0].read(found[1], os.fspath(path))
     try:
         mode = os.stat(path).st_mode
         if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
@@ -81,12 +133,14 @@ def find_modules(
     :param on_error: is told of each directory that cannot be read
     :param follow: links to directories too, each directory once
     """
+    if (inside := _inside(directory)) is not None:
+        return [os.path.join(directory, name) for name in inside[0].below(inside[1]) if name.endswith(SUFFIXES)]
     found = []
     seen: set[tuple[int, int]] = set()
-    for folder, inside, names in os.walk(directory, onerror=on_error, followlinks=follow):
+    for folder, folders, names in os.walk(directory, onerror=on_error, followlinks=follow):
         found += [os.path.join(folder, name) for name in names if name.endswith(SUFFIXES)]
         if follow:
-            inside[:] = [name for name in inside if _first_visit(os.path.join(folder, name), seen)]
+            folders[:] = [name for name in folders if _first_visit(os.path.join(folder, name), seen)]
     return sorted(found)
 
 

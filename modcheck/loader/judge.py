@@ -230,9 +230,10 @@ class Judge:
     def _assumed(self, load: Load, needs: tuple[str, ...]) -> tuple[str, ...]:
         assumed = [] if self.target.cmdline is not None else ["empty kernel command line"]
         assumed += [] if self.target.lockdown or self.target.boot_options("lockdown") else ["no lockdown"]
-        assumed += ["kernel.modules_disabled=0"]
+        assumed += ["kernel.modules_disabled=0"] if self.target.modules_disabled is None else []
         assumed += [] if self.arguments else ["no module parameters"]
-        assumed += [] if self.target.builtin else ["no built-in module of the same name"]
+        named = self.target.builtin or self.target.sys_module is not None
+        assumed += [] if named else ["no built-in module of the same name"]
         if load.module.signature is not None and load.target.option("MODULE_SIG") != "n":
             certificate = trusted_key(load)
             if certificate is None and load.target.all_certificates:

@@ -5,6 +5,9 @@ from __future__ import annotations
 CONFIG = "the kernel's .config (--config FILE; on the board /proc/config.gz)"
 ARCH = "the kernel's architecture (--arch NAME)"
 SYMVERS = "the kernel's Module.symvers (--symvers FILE)"
+EXPORTS = (
+    "CRC, licence or namespace of a symbol that is known by name: the kernel's image (--kernel FILE) or Module.symvers"
+)
 RELEASE = "the kernel's release (--release STR; on the board `uname -r`)"
 VERSION = "the kernel's version (--kernel-version STR)"
 STRUCT_SIZE = "sizeof(struct module) of that kernel: any module of its own build (--modules-dir DIR)"

@@ -58,15 +58,16 @@ class Symbol(NamedTuple):
 class Export(NamedTuple):
     """A symbol that a module or a kernel exports.
 
-    `crc` is None where no CRC is known (built without CONFIG_MODVERSIONS); `namespace` is empty for none; `owner` is
-    the module's name, `vmlinux` for the kernel itself.
+    `crc` is None where there is none (built without CONFIG_MODVERSIONS); `namespace` is empty for none; `owner` is the
+    module's name, `vmlinux` for the kernel itself. Of an `inferred` one, what is None is not known.
     """
 
     name: str
     crc: int | None
-    gpl: bool
-    namespace: str
+    gpl: bool | None
+    namespace: str | None
     owner: str
+    inferred: bool = False
 
 
 class Relocations(NamedTuple):

@@ -127,6 +127,8 @@ def target_object(target: Target) -> dict[str, Any]:
         "builtin": len(target.builtin.modules) if target.builtin else None,
         "cmdline": target.cmdline,
         "lockdown": target.lockdown,
+        "sig_enforce": target.sig_enforce,
+        "modules_disabled": target.modules_disabled,
         "sources": dict(target.sources),
         "notes": list(target.notes),
     }

@@ -32,9 +32,9 @@ LOCKDOWN_MODES = ("none", "integrity", "confidentiality")
 StrPath = str | os.PathLike[str]
 
 NO_TARGET = (
-    "nothing describes the kernel; give one of: --target DIR (the kernel's build or headers directory), "
-    "--symvers FILE (the kernel's Module.symvers), or --release with --config (from the board: "
-    "`uname -r` and /proc/config.gz)"
+    "nothing describes the kernel; give one of: --target PATH (the kernel's build or headers directory, its image, a "
+    "root file system, what `modcheck capture` made on the board), --symvers FILE (the kernel's Module.symvers), or "
+    "--release with --config (from the board: `uname -r` and /proc/config.gz)"
 )
 
 
@@ -52,34 +52,42 @@ def read_target(
     trusted_cert: Sequence[StrPath] = (),
     cmdline: str | None = None,
     lockdown: str | None = None,
+    running: bool = False,
 ) -> Target:
     """Everything that the given sources and facts tell of one kernel.
 
-    :param sources: kernel build or headers directories, images, modules directories, root file systems
+    :param sources: kernel build or headers directories, images, modules directories, root file systems, captures,
+        packages or a folder of them
     :param symvers: Module.symvers files; where the first that is a kernel's lies in a build tree, that tree is used too
     :param release: what `uname -r` prints there
     :param kernel_version: its version, `6.1.192`
     :param vermagic: its whole vermagic, the blank at its end with or without
     :param config: its `.config`, plain or gzip
-    :param kernel: its image: release, type information, certificates
+    :param kernel: its image: release, exports, type information, certificates
     :param modules_dir: its `/lib/modules/RELEASE`; one module there shows sizeof(struct module) and vermagic
     :param arch: its architecture, by any common name
     :param vendor: whose kernel it is, one of `VENDORS`
     :param trusted_cert: X.509 certificates in its keyring, DER or PEM
     :param cmdline: its command line, as /proc/cmdline prints it
     :param lockdown: its lockdown mode, one of `LOCKDOWN_MODES`
+    :param running: this machine's kernel, by what this user may read
     :raises UnreadableError: a file that cannot be read
     :raises TargetError: a source that is broken, or that describes no kernel at all
     """
     tables = [read_symvers(path) for path in symvers]
-    if not (sources or tables or release or vermagic or config or kernel or modules_dir):
+    if not (sources or tables or release or vermagic or config or kernel or modules_dir or running):
         raise TargetError("no target", NO_TARGET)
-    trees, *found = sort_sources([os.fspath(source) for source in sources], release)
-    kernel, modules_dir, config = kernel or found[0], modules_dir or found[1], config or found[2]
-    if not (trees or sources):
+    found = sort_sources([os.fspath(source) for source in sources], release, running=running)
+    trees, board = found.trees, found.board
+    kernel, modules_dir, config = kernel or found.kernel, modules_dir or found.modules_dir, config or found.config
+    if board and config is None:
+        config = board.config()
+    if found.symvers and not any(table.has_kernel for table in tables):
+        tables.insert(0, read_symvers(found.symvers))
+    if not (trees or sources or running):
         around = (os.path.dirname(table.path) or "." for table in tables if table.has_kernel)
         trees = [Tree(path) for path in around if is_tree(path)][:1]
-    described = trees or release or vermagic or config or kernel or modules_dir
+    described = trees or release or vermagic or config or kernel or modules_dir or found.images or board
     if not (described or any(table.has_kernel for table in tables)):
         raise TargetError(
             tables[0].path,
@@ -104,10 +112,16 @@ def read_target(
     if lockdown is not None and lockdown not in LOCKDOWN_MODES:
         raise TargetError("--lockdown", f"{lockdown!r} is none of {', '.join(LOCKDOWN_MODES)}")
     work.lockdown.give(lockdown, "--lockdown")
+    if board:
+        work.read_board(board)
     if work.config.value:
         work.version.give(work.config.value.version, f"{work.config.origin} (header)")
     if kernel is not None:
-        work.read_image(os.fspath(kernel))
+        from .image import Image
+
+        work.use_image(Image(os.fspath(kernel)))
+    else:
+        work.find_image(found.images, found.release, board)
     work.version_of_release()
     if modules_dir is not None:
         from .modules_dir import ModulesDir
@@ -124,11 +138,10 @@ def read_target(
     if work.reference and work.reference.vermagic and not work.release.value:
         work.release.give(work.reference.vermagic.split(" ")[0], work.reference.path)
     work.version_of_release()
-    if kernel is not None and not any(table.has_kernel for table in tables):
-        tables += work.rebuilt_tables()
-    return work.finish(
-        tables, built_here=bool(trees) and not kernel and work.release.origin not in ("--release", "--vermagic")
-    )
+    if not any(table.has_kernel for table in tables):
+        tables += work.rebuilt_tables(board.exports() if board else None)
+    alone = bool(trees) and not (kernel or found.release or board)
+    return work.finish(tables, built_here=alone and work.release.origin not in ("--release", "--vermagic"))
 
 
 def _parse_option(text: str | None) -> Version | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..arch import ARCHES, Endianness
 from ..btf import Btf
-from ..errors import TargetError
+from ..errors import ModcheckError, TargetError
 from ..module import Module, read_module
 from ..version import Version, parse_version
 from .btf import read_btf
@@ -16,14 +17,15 @@ from .builtin import Builtin
 from .certificates import Certificate, signed_by
 from .facts import Symbols, Target
 from .kconfig import Config, read_config
-from .symvers import Symvers, read_symvers
+from .symvers import Symvers, read_symvers, render
 from .tree import Tree
 from .vendor import find_vendor
 from .vermagic import compose
 
 if TYPE_CHECKING:
+    from .board import Board
     from .image import Image
-    from .modules_dir import ModulesDir
+    from .modules_dir import ModulesDir, Survey
 
 T = TypeVar("T")
 
@@ -79,6 +81,9 @@ class Collector:
         self.all_certificates = False
         self.cmdline: Fact[str] = Fact("cmdline", notes)
         self.lockdown: Fact[str] = Fact("lockdown", notes)
+        self.sig_enforce: Fact[bool] = Fact("sig_enforce", notes)
+        self.modules_disabled: Fact[bool] = Fact("modules_disabled", notes)
+        self.sys_module: Fact[frozenset[str]] = Fact("sys_module", notes)
 
     def version_of_release(self) -> None:
         """A release tells the version, too: `6.1.99-rockchip-rk3588`, or at least the series: `6.1.0-56-amd64`."""
@@ -110,31 +115,90 @@ class Collector:
         if (path := tree.vmlinux()) and self.config.value and self.config.value.on("DEBUG_INFO_BTF"):
             self.btf.give(read_btf(path), path)
 
-    def read_image(self, path: str) -> None:
-        """Add what the kernel image at `path` tells."""
+    def read_board(self, board: Board) -> None:
+        """Add what a running kernel tells of itself."""
+        self.release.give(board.release(), board.origin("proc/sys/kernel/osrelease"))
+        self.arch.give(board.arch(), board.origin("modcheck/uname") if board.captured else "uname -m")
+        banner = board.text("proc/version")
+        self._read_banner(banner, board.origin("proc/version"))
+        self.cmdline.give(board.text("proc/cmdline"), board.origin("proc/cmdline"))
+        self.lockdown.give(board.lockdown(), board.origin("sys/kernel/security/lockdown"))
+        self.btf.give(*board.btf())
+        for fact, name in (
+            (self.sig_enforce, "sys/module/module/parameters/sig_enforce"),
+            (self.modules_disabled, "proc/sys/kernel/modules_disabled"),
+        ):
+            fact.give(board.switch(name), board.origin(name))
+        self.sys_module.give(board.sys_module(), board.origin("sys/module"))
+
+    def _read_banner(self, banner: str | None, origin: str) -> None:
+        """The line of /proc/version: behind the compiler's name, Debian's has the version, and whose kernel it is."""
+        build = (banner or "").rpartition("#")[2]
+        if debian := re.search(r" Debian (\d+\.\d+(?:\.\d+)?)", build):
+            self.version.give(parse_version(debian[1]), origin)
+            self.vendor.give("debian", origin)
+        elif "-Ubuntu " in build:
+            self.vendor.give("ubuntu", origin)
+
+    def find_image(self, paths: Sequence[str], release: str | None, board: Board | None) -> None:
+        """Use the first of the files that is the image of that release, and of the kernel that runs on the board."""
         from .image import Image
 
-        image = self.image = Image(path)
+        for path in paths:
+            try:
+                image = Image(path)
+            except ModcheckError as error:
+                self.notes.append(f"{error}; not used")
+                continue
+            if board and board.runs(image.data) is False:
+                self.notes.append(
+                    f"{path} ({image.release()}) is not the kernel that runs there, by "
+                    f"{board.origin('sys/kernel/notes')} and {board.origin('proc/version')}; not used"
+                )
+            elif release not in (None, image.release()):
+                self.notes.append(f"{path} is the image of {image.release()}, not of {release}; not used")
+            else:
+                self.use_image(image)
+                return
+        if board and (path_of_memory := board.kcore()):
+            try:
+                self.use_image(Image(path_of_memory))
+            except ModcheckError as error:
+                self.notes.append(f"{error}; not used")
+            self.all_certificates = False  # a kernel forgets them when it has started
+
+    def use_image(self, image: Image) -> None:
+        """Add what a kernel image tells."""
+        self.image = image
+        path = image.path
         self.release.give(image.release(), path)
+        self._read_banner(image.banner(), path)
         self.vermagic.give(image.vermagic(), path)
         self.config.give(image.config(), f"{path} (IKCONFIG)")
+        if self.config.value:
+            self.version.give(self.config.value.version, f"{self.config.origin} (header)")
+        self.arch.give(image.arch(), path)
         self.btf.give(image.btf(), path)
         self.certificates += image.certificates()
         self.all_certificates = True
 
-    def rebuilt_tables(self) -> list[Symvers]:
+    def rebuilt_tables(self, names: Symvers | None) -> list[Symvers]:
         """What image and modules directory tell of exports, where no Module.symvers does.
 
         They prove each other: the CRCs that modules refer to are those of the tables. Modules of another build than the
-        image are not used.
+        image are not used. Without an image's table there is what the modules refer to, and `names`, all that the
+        running kernel says it exports, if it does.
         """
         kernel = self.image.symvers() if self.image else None
-        if kernel is None:
-            return []
+        if self.image and kernel is None:
+            self.notes.append(f"no table of exports that is understood in {self.image.path}")
         if self.modules is None:
-            return [kernel]
-        modules, references = self.modules.survey()
-        rows = {row.name: row.crc for table in (modules, kernel) for row in table}
+            return [table for table in (kernel or names,) if table]
+        survey = self.modules.survey()
+        if kernel is None:
+            return [survey.table, self._inferred(survey, names)]
+        rows = {row.name: row.crc for table in (survey.table, kernel) for row in table}
+        references = survey.references
         differing = sum(count for (name, crc), count in references.items() if rows.get(name, crc) != crc)
         absent = sum(count for (name, _), count in references.items() if name not in rows)
         shown = self.image.vermagic() if self.image else None
@@ -150,7 +214,21 @@ class Collector:
             return [kernel]
         if references:
             self.notes.append(f"of {told}, {differing} disagree with {kernel.path}, {absent} name none that is there")
-        return [kernel, modules]
+        return [kernel, survey.table]
+
+    def _inferred(self, survey: Survey, names: Symvers | None) -> Symvers:
+        """What is known of the kernel's own exports by the modules that use them; `names` has all names, or is None."""
+        assert self.modules
+        lax = self.config.value is not None and self.config.value.on("MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS")
+        used = {row.name: row._replace(namespace=None) if lax else row for row in survey.used}
+        known = f"{len(used)} of the kernel's own symbols are known, those that modules in {self.modules.path} use"
+        if names is None:
+            self.notes.append(f"no image, no Module.symvers: {known}; any other may be there or not")
+            return Symvers(render(used.values()), self.modules.path, whole=False, inferred=True)
+        rows = [used[row.name]._replace(gpl=row.gpl) if row.name in used else row for row in names]
+        self.notes.append(f"no image, no Module.symvers: {known}; of the others in {names.path} but the names")
+        path = f"{names.path}, {self.modules.path}"
+        return Symvers(render(rows), path, whole=False, inferred=True, names_all=True)
 
     def read_reference(self, paths: Sequence[str]) -> None:
         """Two modules of the kernel's own build, for what they show: vermagic, and the size of struct module.
@@ -222,12 +300,20 @@ class Collector:
             self.certificates = [one for one in self.certificates if not one.in_image or self._has_signed(one)]
             self.all_certificates = False
         symbols = Symbols(tables) if tables else None
-        if symbols and config and symbols.complete and config.on("MODVERSIONS") != symbols.has_crcs:
+        if (
+            symbols
+            and config
+            and symbols.complete
+            and not symbols.inferred
+            and config.on("MODVERSIONS") != symbols.has_crcs
+        ):
             state = "on" if config.on("MODVERSIONS") else "off"
             crcs = "has CRCs" if symbols.has_crcs else "has no CRC but zero"
             where = ", ".join(table.path for table in tables)
             self.notes.append(f"modversions: {self.config.origin} has CONFIG_MODVERSIONS {state}, but {where} {crcs}")
-        sources = {fact.name: fact.origin for fact in vars(self).values() if isinstance(fact, Fact) and fact.value}
+        sources = {
+            fact.name: fact.origin for fact in vars(self).values() if isinstance(fact, Fact) and fact.value is not None
+        }
         if tables:
             sources["symbols"] = ", ".join(table.path for table in tables)
         if self.modules:
@@ -250,6 +336,9 @@ class Collector:
             all_certificates=self.all_certificates,
             cmdline=self.cmdline.value,
             lockdown=self.lockdown.value,
+            sig_enforce=self.sig_enforce.value,
+            modules_disabled=self.modules_disabled.value,
+            sys_module=self.sys_module.value,
             built_here=built_here,
             sources=sources,
             notes=tuple(self.notes),

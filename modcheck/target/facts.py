@@ -44,7 +44,12 @@ class Symbols:
     @cached_property
     def has_crcs(self) -> bool:
         """Whether a table of the kernel itself has CRCs other than zero."""
-        return any(table.has_crcs for table in self.tables if table.has_kernel)
+        return any(table.has_crcs for table in self.tables if table.has_kernel or table.inferred)
+
+    @cached_property
+    def inferred(self) -> bool:
+        """Whether of the kernel's own exports some are known by their names alone, or not known at all."""
+        return any(table.inferred for table in self.tables)
 
     @property
     def count(self) -> int:
@@ -93,6 +98,12 @@ class Target:
     """what /proc/cmdline prints there"""
     lockdown: str | None = None
     """`none`, `integrity` or `confidentiality`"""
+    sig_enforce: bool | None = None
+    """whether it takes signed modules alone, as /sys/module/module/parameters/sig_enforce says"""
+    modules_disabled: bool | None = None
+    """whether loading modules has been turned off (/proc/sys/kernel/modules_disabled)"""
+    sys_module: frozenset[str] | None = None
+    """the folders in /sys/module before any module is loaded; a module of that name is refused"""
     built_here: bool = False
     """described by the tree that modules are built in, which need not be what the board runs"""
     sources: Mapping[str, str] = field(default_factory=dict)

@@ -6,7 +6,7 @@ import re
 import struct
 from collections.abc import Iterator
 
-from ..arch import Endianness
+from ..arch import Endianness, arch_of_machine
 from ..btf import HEADER, Btf
 from ..files import read_bytes
 from .certificates import Certificate, parse_certificate
@@ -21,6 +21,13 @@ _BTF: dict[Endianness, re.Pattern[bytes]] = {
     "little": re.compile(rb"\x9f\xeb\x01\0[\x18\x20]\0\0\0\0\0\0\0"),
     "big": re.compile(rb"\xeb\x9f\x01\0\0\0\0[\x18\x20]\0\0\0\0"),
 }
+
+
+#: the architecture's part of vermagic (include/asm/module.h or vermagic.h of each), 4.4 to 7.3
+_ARCHES = (
+    (r" aarch64$", "arm64"), (r" ARMv\d", "arm"), (r" riscv$", "riscv64"), (r" LOONGARCH 64BIT ", "loongarch64"),
+    (r" MIPS\w+ 64BIT ", "mips64"), (r" MIPS\w+ 32BIT ", "mips"),
+)  # fmt: skip
 
 
 class Image:
@@ -39,11 +46,27 @@ class Image:
         data, self.layers = unpack(read_bytes(path), path)
         self.data = _without_pe_signature(data)
 
-    def release(self) -> str:
-        """What `uname -r` prints."""
+    def banner(self) -> str:
+        """The line of /proc/version."""
         found = find_banner(self.data)
         assert found
-        return found[1].decode("ascii", "replace")
+        return found[0].rstrip(b"\n\0").decode("ascii", "replace")
+
+    def release(self) -> str:
+        """What `uname -r` prints."""
+        return self.banner().split(" ", 3)[2]
+
+    def arch(self) -> tuple[str, Endianness | None] | None:
+        """By the header of the image, or the end of vermagic; None where neither tells."""
+        if self.data[:4] == b"\x7fELF":
+            order: Endianness = "little" if self.data[5] == 1 else "big"
+            (machine,) = struct.unpack_from("<H" if order == "little" else ">H", self.data, 18)
+            known = arch_of_machine(machine, 64 if self.data[4] == 2 else 32)
+            return (known, order) if known else None
+        for pattern, arch in _ARCHES:
+            if re.search(pattern, self.vermagic() or ""):
+                return arch, None
+        return None
 
     def vermagic(self) -> str | None:
         """What the modules of its build have for vermagic; None where the image has no such string."""

@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from ..errors import UnreadableError
-from ..files import read_bytes
+from ..files import list_folder, read_bytes
 
 #: where both programs look for `*.conf`; of two files with one name the first folder's counts
 _FOLDERS = ("etc", "run", "usr/local/lib", "usr/lib", "lib")
@@ -45,19 +45,11 @@ def _configuration(root: str | None, name: str, *more: str) -> Iterator[list[str
     for folder in _FOLDERS if root else ():
         assert root
         path = os.path.join(root, folder, name)
-        for file in _listed(path):
+        for file in list_folder(path):
             if file.endswith(".conf") and not file.startswith("."):
                 files.setdefault(file, os.path.join(path, file))
     for _, path in sorted(files.items()):
         yield from read_lines(path)
-
-
-def _listed(folder: str) -> list[str]:
-    """What is in a folder; nothing where it cannot be read, as kmod has it."""
-    try:
-        return os.listdir(folder)
-    except OSError:
-        return []
 
 
 def underscores(name: str) -> str | None:

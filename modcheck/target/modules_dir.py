@@ -12,12 +12,26 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property
+from typing import NamedTuple
 
 from ..errors import UnreadableError
+from ..files import is_file
 from ..module import Export, Module, read_module
-from ..module.facts import exports_by_name
+from ..module.facts import STB_WEAK, exports_by_name
 from .kmod import Depmod, Modprobe, Softdeps, read_lines, underscores
-from .symvers import Symvers, owner_name, render
+from .symvers import KERNEL, Symvers, owner_name, render
+
+
+class Survey(NamedTuple):
+    """What all modules of a directory tell together."""
+
+    table: Symvers
+    """what they export, with their paths as kbuild writes them"""
+    references: Counter[tuple[str, int]]
+    """how often they refer to which symbol with which CRC (`__versions`)"""
+    used: tuple[Export, ...]
+    """what they use of the kernel's own exports, as far as that tells of them: none is in a namespace that one of its
+    users does not import"""
 
 
 class ModulesDir:
@@ -54,7 +68,7 @@ class ModulesDir:
         return file.rpartition(f"lib/modules/{self.release}/")[2] if os.path.isabs(file) else file
 
     def _is_there(self, file: str) -> bool:
-        return os.path.exists(os.path.join(self.path, file))
+        return is_file(os.path.join(self.path, file))
 
     def __contains__(self, name: str) -> bool:
         return name in self._files or name in self._renamed
@@ -131,18 +145,48 @@ class ModulesDir:
         """The exports of such modules, by symbol: no table of the kernel's has them, and depmod finds them as well."""
         return exports_by_name(self._outside.values())
 
-    def survey(self) -> tuple[Symvers, Counter[tuple[str, int]]]:
-        """The table of what all modules export, with their paths as kbuild writes them; and how often they refer to
-        which symbol with which CRC (`__versions`). Each module is read once, and not kept."""
+    def survey(self) -> Survey:
+        """Read all modules, none of which is kept."""
         rows: list[Export] = []
         references: Counter[tuple[str, int]] = Counter()
+        crcs: dict[str, set[int | None]] = {}
+        namespaces: dict[str, frozenset[str]] = {}
         for name in sorted(self._files):
             picked = self.picked(name)
-            if module := self._module(picked):
-                path = picked[0].removeprefix("kernel/").partition(".ko")[0]
-                rows += [export._replace(owner=path) for export in module.exports]
-                references.update((symbol, crc & 0xFFFFFFFF) for symbol, crc in module.versions or ())
-        return Symvers(render(rows), self.path), references
+            module = self._module(picked)
+            if module is None:
+                continue
+            path = picked[0].removeprefix("kernel/").partition(".ko")[0]
+            rows += [export._replace(owner=path) for export in module.exports]
+            recorded = module.versions or module.versions_ext or ()
+            references.update((symbol, crc & 0xFFFFFFFF) for symbol, crc in recorded)
+            if not self._settled(picked[0], module):
+                continue
+            used = recorded or [(one.name, None) for one in module.undefined if one.bind != STB_WEAK]
+            importable = frozenset(("", *module.import_namespaces))
+            for symbol, crc in used:
+                crcs.setdefault(symbol, set()).add(crc)
+                namespaces[symbol] = namespaces.get(symbol, importable) & importable
+        table = Symvers(render(rows), self.path)
+        kernels = crcs.keys() - {row.name for row in rows}
+        return Survey(
+            table,
+            references,
+            tuple(
+                Export(one, crcs[one].pop(), None, "" if namespaces[one] == {""} else None, KERNEL, inferred=True)
+                for one in sorted(kernels)
+                if len(crcs[one]) == 1
+            ),
+        )
+
+    def _settled(self, relative: str, module: Module) -> bool:
+        """Whether what a module uses, and no module here exports, is certain to be the kernel's own.
+
+        So it is for a module of the kernel's build of which all that it depends on is here.
+        """
+        depends = [name for name in (module.info("depends") or "").replace("-", "_").split(",") if name]
+        own = relative.startswith("kernel/") or module.info("intree") is not None
+        return own and all(name in self._files for name in depends)
 
     def softdeps(self, name: str) -> Softdeps:
         """The modules that modprobe tries to load before and after a module, though it does not need them."""

@@ -1,79 +1,147 @@
-"""What a `--target` path is: an image, a modules directory, a root file system, or a build or headers directory."""
+"""What a `--target` path is: an image, a modules directory, a root file system (on disk, in a package or in a tar), a
+capture, or a build or headers directory."""
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 from ..errors import TargetError
+from ..files import is_file, list_folder, mount
+from .board import CAPTURE, Board
 from .tree import Tree, find_tree, is_tree
 
 #: files by which a modules directory is known; the last lies beside every out-of-tree module as well
 _LISTS = ("modules.dep", "modules.builtin", "modules.order")
-#: where a root file system, or a package that is unpacked, keeps the image of a release
-_IMAGES = ("boot/vmlinuz-{}", "boot/vmlinux-{}", "boot/Image-{}", "{modules}/vmlinuz", "{modules}/vmlinux")
+#: where a root file system, or a package that is unpacked, keeps what belongs to one release
+_IMAGES = (
+    "boot/vmlinuz-{}", "boot/vmlinux-{}", "boot/Image-{}", "boot/zImage-{}", "boot/uImage-{}", "boot/kernel-{}",
+    "{modules}/vmlinuz", "{modules}/vmlinux",
+)  # fmt: skip
 _CONFIGS = ("boot/config-{}", "{modules}/config")
+_TABLES = ("{modules}/symvers.xz", "{modules}/symvers.gz", "boot/symvers-{}.gz", "boot/symvers-{}.xz")
+_TREES = ("{modules}/build", "usr/src/linux-headers-{}", "usr/src/kernels/{}")
+#: folders where boards keep their image, under whatever name
+_BOOTS = ("boot", "boot/firmware", "boot/efi/EFI/Linux", "modcheck")
+_ENDS = (".itb", ".img", ".efi", ".gz", "vmlinuz", "vmlinux", "Image", "zImage", "uImage", "fitImage", "modcheck/image")
+_PACKAGES = (".deb", ".rpm")
 
 
-class Sources(NamedTuple):
+@dataclass
+class Sources:
     """What the given paths come to."""
 
-    trees: list[Tree]
+    trees: list[Tree] = field(default_factory=list)
     kernel: str | None = None
+    """an image that was named"""
+    images: list[str] = field(default_factory=list)
+    """files that may be the image, the likeliest first"""
+    release: str | None = None
+    """whose image it must be"""
     modules_dir: str | None = None
     config: str | None = None
+    symvers: str | None = None
+    board: Board | None = None
 
 
-def sort_sources(paths: Sequence[str], release: str | None) -> Sources:
+def sort_sources(paths: Sequence[str], release: str | None, *, running: bool = False) -> Sources:
     """Tell what each path is.
 
     :param release: picks one where a path holds several kernels
+    :param running: whether this machine's kernel is one more
     :raises TargetError: a path that is none of these, or that holds several kernels
+    :raises UnreadableError: an archive that cannot be read
     """
-    trees: list[Tree] = []
-    kernel = modules_dir = config = None
+    found = Sources()
+    if running:
+        found.board = Board(os.sep)
+        _root(os.sep, found.board.release() or os.uname().release, found)
     for path in paths:
-        if os.path.isfile(path):
-            kernel = kernel or path
+        packages = [os.path.join(path, name) for name in list_folder(path) if name.endswith(_PACKAGES)]
+        if os.path.isfile(path) or packages:
+            if not packages and not _is_archive(path):
+                found.kernel = found.kernel or path
+                continue
+            _mount(path, packages or [path])
+            if is_file(os.path.join(path, CAPTURE)):
+                found.board = Board(path)
+                if not found.board.captured:
+                    raise TargetError(path, "a capture of a later modcheck")
+            _root(path, release or (found.board.release() if found.board else None), found)
         elif is_modules_dir(path):
-            modules_dir = modules_dir or path
-        elif not is_tree(path) and (modules := _installed(path, release)):
-            modules_dir = modules_dir or modules
-            kernel = kernel or _first(path, _IMAGES, modules)
-            config = config or _first(path, _CONFIGS, modules)
+            found.modules_dir = found.modules_dir or path
+        elif is_tree(path):
+            found.trees.append(Tree(path))
         else:
-            trees.append(find_tree(path, release))
-    return Sources(trees, kernel, modules_dir, config)
+            _root(path, release, found)
+    return found
+
+
+def _is_archive(path: str) -> bool:
+    from ..archives import is_archive
+
+    return is_archive(path)
+
+
+def _mount(path: str, archives: Sequence[str]) -> None:
+    from ..archives import Archive
+
+    mount(path, Archive(archives))
 
 
 def is_modules_dir(path: str) -> bool:
     """Whether `path` is a `/lib/modules/RELEASE`."""
     installed = os.path.basename(os.path.dirname(os.path.abspath(path))) == "modules"
     lists = _LISTS if installed else _LISTS[:-1]
-    return any(os.path.isfile(os.path.join(path, name)) for name in lists) and not is_tree(path)
+    return any(is_file(os.path.join(path, name)) for name in lists) and not is_tree(path)
 
 
-def _installed(root: str, release: str | None) -> str | None:
-    """The modules directory in a root file system; None where there is none.
+def _root(root: str, release: str | None, found: Sources) -> None:
+    """Add what the root of a file system, or of what is like one, holds of the kernel `release`, or of its only one.
 
-    :raises TargetError: there are several, and `release` picks none of them
+    :raises TargetError: it holds none, or several of which `release` picks none
     """
+    modules = _releases(root)
+    if release not in modules and len(modules) > 1:
+        raise TargetError(root, f"holds more than one kernel: {', '.join(modules)}; --release picks one")
+    name = release if release in modules or not modules else next(iter(modules))
+    folder = modules.get(name or "")
+    images = [path for path in _places(root, _IMAGES, name, folder) if is_file(path)] or _any_image(root)
+    if folder is None and not images and found.board is None:
+        found.trees.append(find_tree(root, release))
+        return
+    found.images += images
+    found.release = found.release or name
+    if folder and is_modules_dir(folder):
+        found.modules_dir = found.modules_dir or folder
+    found.config = found.config or next(filter(is_file, _places(root, _CONFIGS, name, folder)), None)
+    found.symvers = found.symvers or next(filter(is_file, _places(root, _TABLES, name, folder)), None)
+    if not (images and found.config):
+        found.trees += [Tree(path) for path in _places(root, _TREES, name, folder) if is_tree(path)][:1]
+
+
+def _releases(root: str) -> dict[str, str]:
+    """The kernels whose modules, or whose image, a root file system holds: release and folder of the modules."""
     found: dict[str, str] = {}
     for folder in ("lib/modules", "usr/lib/modules"):
-        for path in sorted(glob.glob(os.path.join(glob.escape(root), folder, "*"))):
-            if is_modules_dir(path):
-                found.setdefault(os.path.basename(path), path)
-    if release in found:
-        return found[release]
-    if len(found) > 1:
-        raise TargetError(root, f"holds more than one kernel: {', '.join(found)}; --release picks one")
-    return next(iter(found.values()), None)
+        for name in list_folder(os.path.join(root, folder)):
+            path = os.path.join(root, folder, name)
+            if is_modules_dir(path) or any(is_file(os.path.join(path, image)) for image in ("vmlinuz", "vmlinux")):
+                found.setdefault(name, path)
+    return found
 
 
-def _first(root: str, places: Sequence[str], modules: str) -> str | None:
-    """The first of the places that is a file."""
-    release = os.path.basename(modules)
-    paths = (os.path.join(root, place.format(release, modules=os.path.relpath(modules, root))) for place in places)
-    return next((path for path in paths if os.path.isfile(path)), None)
+def _places(root: str, places: Sequence[str], release: str | None, modules: str | None) -> list[str]:
+    """The paths of what belongs to a release."""
+    if release is None:
+        return []
+    folder = os.path.relpath(modules, root) if modules else os.path.join("lib/modules", release)
+    return [os.path.join(root, place.format(release, modules=folder)) for place in places]
+
+
+def _any_image(root: str) -> list[str]:
+    """What may be an image by its name."""
+    paths = [os.path.join(folder, name) for folder in _BOOTS for name in list_folder(os.path.join(root, folder))]
+    named = [path for path in paths if path.endswith(_ENDS) or os.path.basename(path).startswith(("vmlinu", "kernel"))]
+    return [path for one in named if is_file(path := os.path.join(root, one))]

@@ -22,6 +22,8 @@ KERNEL = "vmlinux"
 _LINE = rb"0x[0-9a-fA-F]{8}\t[^\t]+(?:\t[^\t]*){1,3}"
 _KERNEL_ROW = rb"(?m)^0x[0-9a-fA-F]{8}\t[^\t\n]+\t(?:[^\t\n]*\t)?vmlinux[\t\r\n]"
 _NO_CRC = b"0x00000000\t"
+#: in tables of modcheck's own, where it is not known who may use a symbol, and in which namespace it is
+_UNKNOWN_KIND, _UNKNOWN_NAMESPACE = "(unknown)", "?"
 _NOT_TAB_OR_NEWLINE = bytes(set(range(256)) - {9, 10})
 #: so many symbols are searched for in the text before an index of all is worth its cost
 _SEARCHES = 100
@@ -33,10 +35,14 @@ class Symvers:
     :ivar path: the file it was read from
     :ivar rows: how many symbols it has
     :ivar whole: whether it has the symbols of modules as well: a kernel's image knows but its own
+    :ivar inferred: whether it is put together from what names symbols, and knows of some but the name
     """
 
-    def __init__(self, data: bytes, path: str, *, whole: bool = True) -> None:
-        self.path, self.whole = path, whole
+    def __init__(
+        self, data: bytes, path: str, *, whole: bool = True, inferred: bool = False, names_all: bool = False
+    ) -> None:
+        """:param names_all: of an inferred one, whether it names all that the kernel exports"""
+        self.path, self.whole, self.inferred, self._names_all = path, whole, inferred, names_all
         if data and not data.endswith(b"\n"):
             data += b"\n"
         self._data = data if _is_regular(data) else b"".join(line + b"\n" for line in _checked(data, path))
@@ -49,7 +55,9 @@ class Symvers:
 
     @cached_property
     def has_kernel(self) -> bool:
-        """Whether it has rows of vmlinux: whether it is a kernel's table and not only some module's."""
+        """Whether it is a kernel's table, and not only some module's, or of some of its symbols."""
+        if self.inferred:
+            return self._names_all
         return re.search(_KERNEL_ROW, self._data) is not None
 
     @cached_property
@@ -105,19 +113,27 @@ class Symvers:
             kind, namespace = (columns[3], columns[4]) if owner == 2 else (columns[4], columns[2])
         elif len(columns) == 4:
             kind = columns[3]
+        crc, inferred = int(columns[0], 16), self.inferred
         return Export(
             name=columns[1].decode("utf-8", "replace"),
-            crc=int(columns[0], 16),
-            gpl=kind in (b"EXPORT_SYMBOL_GPL", b"EXPORT_UNUSED_SYMBOL_GPL"),
-            namespace=namespace.decode("utf-8", "replace"),
+            crc=None if inferred and not crc else crc,
+            gpl=None
+            if inferred and kind == _UNKNOWN_KIND.encode()
+            else kind in (b"EXPORT_SYMBOL_GPL", b"EXPORT_UNUSED_SYMBOL_GPL"),
+            namespace=None
+            if inferred and namespace == _UNKNOWN_NAMESPACE.encode()
+            else namespace.decode("utf-8", "replace"),
             owner=owner_name(columns[owner].decode("utf-8", "replace")),
+            inferred=inferred,
         )
 
 
 def render(exports: Iterable[Export]) -> bytes:
     """A Module.symvers with these rows, as kbuild has written it since 5.6; an owner is the path of its module."""
+    kinds = {False: "EXPORT_SYMBOL", True: "EXPORT_SYMBOL_GPL", None: _UNKNOWN_KIND}
     rows = (
-        f"0x{row.crc or 0:08x}\t{row.name}\t{row.owner}\tEXPORT_SYMBOL{'_GPL' if row.gpl else ''}\t{row.namespace}\n"
+        f"0x{row.crc or 0:08x}\t{row.name}\t{row.owner}\t{kinds[row.gpl]}\t"
+        f"{_UNKNOWN_NAMESPACE if row.namespace is None else row.namespace}\n"
         for row in exports
     )
     return "".join(rows).encode("utf-8", "surrogateescape")

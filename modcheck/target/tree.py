@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import re
 
-from ..errors import TargetError
+from ..errors import TargetError, UnreadableError
+from ..files import is_file, is_folder, list_folder, read_bytes
 
 _RELEASE_HEADERS = ("include/generated/utsrelease.h", "include/linux/utsrelease.h", "include/linux/version.h")
 _UTS_RELEASE = r'(?m)^#define\s+UTS_RELEASE\s+"([^"]*)"'
@@ -27,9 +28,8 @@ class Tree:
 
     def _text(self, name: str) -> str | None:
         try:
-            with open(self.origin(name), encoding="utf-8", errors="replace") as file:
-                return file.read()
-        except OSError:
+            return read_bytes(self.origin(name)).decode("utf-8", "replace")
+        except UnreadableError:
             return None
 
     def _search(self, name: str, pattern: str) -> re.Match[str] | None:
@@ -67,30 +67,30 @@ class Tree:
 
     def is_debian(self) -> bool:
         """Whether Debian's packaging made it."""
-        return os.path.isfile(self.origin(".kernelvariables"))
+        return is_file(self.origin(".kernelvariables"))
 
     def symvers(self) -> str | None:
         """Its Module.symvers, compressed or not."""
         names = ("Module.symvers", "Module.symvers.gz", "Module.symvers.xz", "Module.symvers.zst")
-        return next((path for path in map(self.origin, names) if os.path.isfile(path)), None)
+        return next((path for path in map(self.origin, names) if is_file(path)), None)
 
     def vmlinux(self) -> str | None:
         """The kernel as linked there; in Debian's headers of 6.12 and later only its type information."""
         path = self.origin("vmlinux")
-        return path if os.path.isfile(path) else None
+        return path if is_file(path) else None
 
     def own_modules(self) -> list[str]:
         """Modules that were built in it and are still there, as its modules.order lists them."""
         lines = (self._text("modules.order") or "").splitlines()
         paths = (self.origin(re.sub(r"\.o$", ".ko", line.strip().removeprefix("kernel/"))) for line in lines)
-        return [path for path in paths if os.path.isfile(path)]
+        return [path for path in paths if is_file(path)]
 
 
 def is_tree(path: str) -> bool:
     """Whether `path` is a kernel's build or headers directory."""
     include = os.path.join(path, "include")
-    prepared = any(os.path.isdir(os.path.join(include, name)) for name in ("generated", "config"))
-    return prepared and os.path.isfile(os.path.join(path, ".config"))
+    prepared = any(is_folder(os.path.join(include, name)) for name in ("generated", "config"))
+    return prepared and is_file(os.path.join(path, ".config"))
 
 
 def find_tree(path: str, release: str | None = None) -> Tree:
@@ -101,11 +101,10 @@ def find_tree(path: str, release: str | None = None) -> Tree:
     """
     if is_tree(path):
         return Tree(path)
-    import glob  # rarely needed, and not for nothing
-
     found: dict[str, Tree] = {}
-    for pattern in ("build", "*", "usr/src/*", "usr/lib/modules/*/build", "lib/modules/*/build"):
-        for candidate in sorted(glob.glob(os.path.join(glob.escape(path), pattern))):
+    for folder, inside in (("", ""), ("usr/src", ""), ("usr/lib/modules", "build"), ("lib/modules", "build")):
+        around = os.path.join(path, folder)
+        for candidate in (os.path.join(around, name, inside).rstrip(os.sep) for name in list_folder(around)):
             if is_tree(candidate):
                 found.setdefault(os.path.realpath(candidate), Tree(candidate))
     trees = list(found.values())
@@ -116,7 +115,7 @@ def find_tree(path: str, release: str | None = None) -> Tree:
     if found:
         names = ", ".join(known[0] if (known := tree.release()) else tree.path for tree in found.values())
         raise TargetError(path, f"holds more than one kernel: {names}; --release picks one")
-    if not os.path.isdir(path):
+    if not is_folder(path):
         hint = "not a directory (a .config goes to --config, a Module.symvers to --symvers)"
         raise TargetError(path, hint if os.path.exists(path) else "no such directory")
     raise TargetError(

@@ -60,13 +60,13 @@ def unpack(data: bytes, path: str) -> Unpacked:
     troubles: list[str] = []
     found = _peel(data, layers, troubles, 2 * LIMIT)
     if found is None:
-        known = " in ".join(reversed(layers))
-        tried = "; ".join(dict.fromkeys(troubles))
-        what = f"{known or 'no known container'}, and in it no Linux kernel" if known or tried else "no kernel image"
-        if not known:
+        what = "no Linux kernel in it"
+        if layers:
+            what += f" (opened: {', '.join(layers)})"
+        else:
             what += f" (it begins with {data[:8].hex(' ')})" if data else " (it is empty)"
         hint = "; a .config goes to --config, a Module.symvers to --symvers" if data[:512].isascii() else ""
-        raise TargetError(path, what + (f": {tried}" if tried else "") + hint)
+        raise TargetError(path, "; ".join((what, *dict.fromkeys(troubles))) + hint)
     return Unpacked(found, tuple(layers))
 
 

@@ -19,10 +19,14 @@ def builtin_clash(load: Load) -> Iterator[Answer]:
     name, builtin = load.module.name, load.target.builtin
     if not name:
         yield Finding(RULE, "error", "it has no name, and so cannot have a folder in /sys/module", "EINVAL")
-    elif name == "kernel" or (builtin and name in builtin.modules & builtin.with_version):
+    elif name == "kernel" or (
+        name in load.target.sys_module
+        if load.target.sys_module is not None
+        else builtin and name in builtin.modules & builtin.with_version
+    ):
         text = f"{name}: module is already loaded"
         yield Finding(RULE, "error", f"{name} is built into the kernel", "EINVAL", (line(text),))
-    elif builtin and name in _perhaps(load):
+    elif load.target.sys_module is None and builtin and name in _perhaps(load):
         yield Unknown(RULE, f"whether /sys/module/{name} is there without the module: something built in has that name")
 
 

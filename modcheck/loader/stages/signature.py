@@ -198,8 +198,10 @@ def _applied(signer: Signer, load: Load) -> bool:
 
 
 def _forced(load: Load) -> bool:
-    """Whether the kernel insists on signatures: by its option, or by its command line."""
+    """Whether the kernel insists on signatures: as it says itself, by its option, or by its command line."""
     target = load.target
+    if target.sig_enforce is not None:
+        return target.sig_enforce
     return target.option("MODULE_SIG_FORCE") == "y" or any(map(is_true, target.boot_options("module.sig_enforce")))
 
 

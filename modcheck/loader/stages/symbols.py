@@ -57,7 +57,7 @@ class _Walk:
         self.errnos: dict[str, str] = {}
         self.unknown: dict[tuple[str, str], None] = {}
         self.gpl_ok = not is_proprietary(load.module, load.version)
-        self.used_gpl = False
+        self.used_gpl = self.perhaps_gpl = False
         self.proprietary = not self.gpl_ok
         self.recorded = recorded_versions(load)
 
@@ -157,6 +157,8 @@ def _undefined(walk: _Walk, symbol: Symbol) -> None:
     symbols = load.target.symbols
     usable = [row for row in rows if walk.gpl_ok or not row.gpl]
     if usable:
+        if usable[0].gpl is None and not walk.gpl_ok:
+            walk.lacks(GPL_ONLY, needs.EXPORTS)
         _found(walk, symbol, name, usable[0])
     elif not rows and not (symbols and (symbols.complete or (symbols.has_kernel and load.loader != "modprobe"))):
         walk.lacks(UNKNOWN, needs.SYMVERS)
@@ -179,6 +181,7 @@ def _ignored(load: Load, name: str) -> bool:
 def _found(walk: _Walk, symbol: Symbol, name: str, row: Export) -> None:
     if row.gpl:
         walk.used_gpl = True
+    walk.perhaps_gpl |= row.gpl is None
     if not _inherits(walk, symbol, name, row):
         return
     if not _version(walk, name, row):
@@ -199,6 +202,8 @@ def _inherits(walk: _Walk, symbol: Symbol, name: str, row: Export) -> bool:
         text = f"{label}: module using GPL-only symbols uses symbols{shown} from proprietary module {row.owner}."
         walk.fail(PROPRIETARY, "ENOENT", name, {"owner": row.owner}, text)
         return False
+    if walk.perhaps_gpl:
+        walk.lacks(PROPRIETARY, needs.EXPORTS)
     text = f"{label}: module uses symbols{shown} from proprietary module {row.owner}, inheriting taint."
     walk.add(PROPRIETARY, "warning", None, {"symbol": name, "owner": row.owner}, text)
     walk.proprietary, walk.gpl_ok = True, False
@@ -216,7 +221,11 @@ def _version(walk: _Walk, name: str, row: Export) -> bool:
     if row.crc == 0 and load.target.symbols and not load.target.symbols.has_crcs:
         walk.lacks(VERSION, needs.CRCS)
         return True
-    check = check_version(walk.recorded, name, row.crc)
+    unknown = row.inferred and row.crc is None
+    check = check_version(walk.recorded, name, -1 if unknown else row.crc)
+    if unknown and check.outcome == "differs":
+        walk.lacks(VERSION, needs.EXPORTS)
+        return True
     details = {"module_crc": check.module_crc, "target_crc": row.crc, "owner": row.owner}
     if check.outcome == "differs":
         text = f"{load.label}: disagrees about version of symbol {name}"
@@ -258,6 +267,8 @@ def _missing(walk: _Walk, name: str, check: VersionCheck, details: dict[str, Any
 
 def _namespace(walk: _Walk, name: str, row: Export) -> None:
     load = walk.load
+    if row.namespace is None and load.version.since(5, 4):
+        walk.lacks(NAMESPACE, needs.EXPORTS)
     if not row.namespace or not load.version.since(5, 4) or row.namespace in load.module.import_namespaces:
         return
     by_name = row.namespace.startswith("module:") and load.version.since(6, 16)

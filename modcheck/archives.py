@@ -1,0 +1,304 @@
+"""Tars and packages (`.deb`, `.rpm`) read in place: a path that leads into one is read like a path on the disk.
+
+`/home/me/board.tar/proc/version` is a file of the tar `board.tar` once that is opened. Nothing is ever extracted:
+members are found by name in an index, links are followed within the archive, and a name such as `../../etc/passwd` is a
+name like any other. What is compressed as a whole (a package's content) is unpacked into a temporary file without a
+name, of at most `LIMIT` bytes; of one member at most `files.LIMIT` bytes are read.
+
+Formats: POSIX ustar and pax as Python's tarfile reads them; deb(5); ar(5); RPM's package format V4; cpio's `newc`.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import sys
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from typing import IO, Any, NamedTuple
+
+from .errors import TargetError, UnreadableError
+from .files import LIMIT as MEMBER_LIMIT
+from .files import compression, decoder
+
+#: most bytes that an archive may come to, twice the largest kernel package with its modules, and most of its members
+LIMIT, MEMBERS = 4 << 30, 500_000
+_CHUNK = 1 << 20
+#: no header of a tar is longer
+_HEADER = 16 << 20
+_LINKS = 40
+
+
+class Member(NamedTuple):
+    """A regular file in an archive (where it lies in `file`), or a link."""
+
+    file: IO[bytes]
+    start: int
+    size: int
+    link: str | None = None
+
+
+class Archive:
+    """What one or several archives hold, as one file system; of two members with one name the later one counts."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        """Index the archives at `paths`.
+
+        :raises UnreadableError: one cannot be read, or is damaged
+        :raises TargetError: one is no archive that is known here, or is too large
+        """
+        self._members: dict[str, Member] = {}
+        self._folders: dict[str, dict[str, None]] = {"": {}}
+        for path in paths:
+            try:
+                for name, member in _members(path):
+                    self._add(_normal(name), member, path)
+            except OSError as error:
+                raise UnreadableError(path, (error.strerror or str(error)).lower()) from None
+            except (tarfile.TarError, struct.error, ValueError, EOFError, OverflowError) as error:
+                raise UnreadableError(path, f"damaged archive: {str(error).rstrip('.').lower()}") from None
+
+    def _add(self, name: str, member: Member | None, path: str) -> None:
+        if len(self._folders) + len(self._members) > MEMBERS:
+            raise TargetError(path, f"more than {MEMBERS} members")
+        if member is None:
+            self._members.pop(name, None)
+            self._folders.setdefault(name, {})
+        elif name:
+            self._members[name] = member
+        while name:
+            name, _, last = name.rpartition("/")
+            known = self._folders.setdefault(name, {})
+            if last in known:
+                break
+            known[last] = None
+
+    def _find(self, name: str) -> str | None:
+        """The name of what `name` leads to when links are followed; None where it leads nowhere."""
+        rest, done = [part for part in name.split("/") if part not in ("", ".")][::-1], list[str]()
+        links = 0
+        while rest:
+            part = rest.pop()
+            if part == "..":
+                done = done[:-1]
+                continue
+            here = "/".join((*done, part))
+            member = self._members.get(here)
+            if member is None or member.link is None:
+                done.append(part)
+                continue
+            links += 1
+            if links > _LINKS:
+                return None
+            if member.link.startswith("/"):
+                done = []
+            rest += [one for one in member.link.split("/") if one not in ("", ".")][::-1]
+        return "/".join(done)
+
+    def is_file(self, name: str) -> bool:
+        """Whether `name` leads to a regular file."""
+        return self._find(name) in self._members
+
+    def is_folder(self, name: str) -> bool:
+        """Whether `name` leads to a folder."""
+        return self._find(name) in self._folders
+
+    def listed(self, name: str) -> list[str]:
+        """What is in the folder `name`; nothing where there is none."""
+        return list(self._folders.get(self._find(name) or "", {})) if self.is_folder(name) else []
+
+    def below(self, name: str) -> list[str]:
+        """All files below the folder `name`, as paths from there, sorted; each folder once, whatever links to it."""
+        seen: set[str] = set()
+        found: list[str] = []
+        waiting = [""]
+        while waiting:
+            folder = waiting.pop()
+            real = self._find(f"{name}/{folder}")
+            if real in seen or real not in self._folders:
+                continue
+            seen.add(real)
+            for one in self._folders[real]:
+                path = f"{folder}/{one}" if folder else one
+                (found if self.is_file(f"{name}/{path}") else waiting).append(path)
+        return sorted(found)
+
+    def read(self, name: str, path: str) -> bytes:
+        """The bytes of a member; `path` is named in errors.
+
+        :raises UnreadableError: no such member, larger than `files.LIMIT`, or cut
+        """
+        member = self._members.get(self._find(name) or "")
+        if member is None:
+            raise UnreadableError(path, "is a directory" if self.is_folder(name) else "no such file or directory")
+        if member.size > MEMBER_LIMIT:
+            raise UnreadableError(path, f"more than {MEMBER_LIMIT >> 20} MiB")
+        member.file.seek(member.start)
+        data = member.file.read(member.size)
+        if len(data) != member.size:
+            raise UnreadableError(path, "the archive ends within it")
+        return data
+
+
+def is_archive(path: str) -> bool:
+    """Whether the file at `path` is a tar (compressed or not) or a package, by its first bytes."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(512)
+            if kind := compression(start):
+                start += file.read(_CHUNK)
+                start = bytes(decoder(kind).decompress(start, 512))
+    except Exception:  # also what no codec can read is no archive
+        return False
+    return start.startswith((b"!<arch>\n", b"\xed\xab\xee\xdb")) or start[257:262] == b"ustar"
+
+
+def _normal(name: str) -> str:
+    """A member's name without what leads nowhere: `./usr//lib` is `usr/lib`; `..` is not followed."""
+    return "/".join(part for part in name.split("/") if part not in ("", "."))
+
+
+def _members(path: str) -> Iterator[tuple[str, Member | None]]:
+    """Names and places of all members; None for a folder."""
+    file = open(path, "rb")  # noqa: SIM115 - members are read from it later
+    start = file.read(8)
+    file.seek(0)
+    if start == b"!<arch>\n":
+        yield from _tar_members(_content_of_deb(file, path))
+    elif start[:4] == b"\xed\xab\xee\xdb":
+        yield from _cpio_members(_content_of_rpm(file, path), path)
+    else:
+        yield from _tar_members(_plain(file, path))
+
+
+class _Part(io.RawIOBase):
+    """`size` bytes of a file from where it stands; no read is larger than a header can be, whatever a header says."""
+
+    def __init__(self, file: IO[bytes], size: int) -> None:
+        self._file, self._start, self._size, self._at = file, file.tell(), size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= _HEADER:
+            raise ValueError("a header is too large")
+        self._file.seek(self._start + self._at)
+        data = self._file.read(max(0, min(size, self._size - self._at)))
+        self._at += len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._at = offset + (0, self._at, self._size)[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+
+def _tar_members(file: IO[bytes]) -> Iterator[tuple[str, Member | None]]:
+    """Also behind the end of a first tar: a capture is several, one after the other."""
+    size = os.fstat(file.fileno()).st_size
+    with tarfile.open(fileobj=_Part(file, size), mode="r:", ignore_zeros=True) as tar:
+        for info in tar:
+            if info.isdir():
+                yield info.name, None
+            elif info.issym():
+                yield info.name, Member(file, 0, 0, info.linkname)
+            elif info.islnk():
+                yield info.name, Member(file, 0, 0, "/" + info.linkname)
+            elif info.isreg() and not info.issparse():
+                yield info.name, Member(file, info.offset_data, info.size)
+
+
+def _content_of_deb(file: IO[bytes], path: str) -> IO[bytes]:
+    """data.tar of a Debian package: the member of an ar archive."""
+    file.seek(8)
+    while header := file.read(60):
+        name, size = header[:16].rstrip(b" /"), int(header[48:58])
+        if name.startswith(b"data.tar"):
+            return _plain(file, path, size)
+        file.seek(size + size % 2, os.SEEK_CUR)
+    raise TargetError(path, "a Debian package without data.tar")
+
+
+def _content_of_rpm(file: IO[bytes], path: str) -> IO[bytes]:
+    """The cpio archive behind a package's lead and two headers, the first of which is padded to 8 bytes."""
+    at = 96
+    for alignment in (8, 1):
+        file.seek(at)
+        magic, count, size = struct.unpack(">4s4xII", file.read(16))
+        if magic != b"\x8e\xad\xe8\x01":
+            raise ValueError("no header where one must be")
+        at += (16 + 16 * count + size + alignment - 1) // alignment * alignment
+    file.seek(at)
+    return _plain(file, path)
+
+
+def _cpio_members(file: IO[bytes], path: str) -> Iterator[tuple[str, Member | None]]:
+    while True:
+        header = file.read(110)
+        if header[:6] not in (b"070701", b"070702"):
+            raise TargetError(path, "its content is no cpio archive of the form `newc`")
+        fields = [int(header[6 + 8 * index : 14 + 8 * index], 16) for index in range(13)]
+        mode, size, name_size = fields[1], fields[6], fields[11]
+        name = file.read(min(name_size, 4096)).rstrip(b"\0").decode("utf-8", "surrogateescape")
+        start = file.tell() + 3 & -4
+        if name == "TRAILER!!!":
+            return
+        kind = mode & 0o170000
+        if kind == 0o040000:
+            yield name, None
+        elif kind == 0o120000:
+            file.seek(start)
+            yield name, Member(file, 0, 0, file.read(min(size, 4096)).decode("utf-8", "surrogateescape"))
+        elif kind == 0o100000:
+            yield name, Member(file, start, size)
+        file.seek(start + size + 3 & -4)
+
+
+def _plain(file: IO[bytes], path: str, size: int | None = None) -> IO[bytes]:
+    """What `file` holds from here on, `size` bytes of it or all: as it is, or unpacked into a file without a name."""
+    start = file.tell()
+    rest = os.fstat(file.fileno()).st_size - start if size is None else size
+    kind = compression(file.read(min(8, rest)))
+    file.seek(start)
+    if kind is None and start == 0:
+        return file
+    plain = tempfile.TemporaryFile()  # noqa: SIM115 - kept open, and gone with the process
+    source = _Part(file, rest)
+    stream = _OPENED[kind](source) if kind else source
+    while chunk := stream.read(_CHUNK):
+        if plain.tell() + len(chunk) > LIMIT:
+            raise TargetError(path, f"more than {LIMIT >> 30} GiB once unpacked")
+        plain.write(chunk)
+    plain.seek(0)
+    return plain
+
+
+def _gzip(file: Any) -> Any:
+    import gzip
+
+    return gzip.GzipFile(fileobj=file, mode="rb")
+
+
+def _xz(file: Any) -> Any:
+    import lzma
+
+    return lzma.LZMAFile(file)
+
+
+def _zstd(file: Any) -> Any:
+    if sys.version_info >= (3, 14):
+        from compression.zstd import ZstdFile
+    else:
+        from backports.zstd import ZstdFile
+    return ZstdFile(file)
+
+
+_OPENED: dict[str, Callable[[Any], Any]] = {"gz": _gzip, "xz": _xz, "zst": _zstd}
