@@ -16,7 +16,7 @@ import struct
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO, Any, NamedTuple
 
 from .errors import TargetError, UnreadableError
@@ -29,6 +29,7 @@ _CHUNK = 1 << 20
 #: no header of a tar is longer
 _HEADER = 16 << 20
 _LINKS = 40
+_NAME_ALONE = -1
 
 
 class Member(NamedTuple):
@@ -59,6 +60,18 @@ class Archive:
                 raise UnreadableError(path, (error.strerror or str(error)).lower()) from None
             except (tarfile.TarError, struct.error, ValueError, EOFError, OverflowError) as error:
                 raise UnreadableError(path, f"damaged archive: {str(error).rstrip('.').lower()}") from None
+
+    @classmethod
+    def holding(cls, files: Mapping[str, bytes | None]) -> Archive:
+        """An archive of these files; of one that is None only the name is known, and reading it fails."""
+        made = cls(())
+        whole = io.BytesIO(b"".join(content for content in files.values() if content))
+        start = 0
+        for name, content in files.items():
+            size = _NAME_ALONE if content is None else len(content)
+            made._add(_normal(name), Member(whole, start, size), name)
+            start += max(size, 0)
+        return made
 
     def _add(self, name: str, member: Member | None, path: str) -> None:
         if len(self._folders) + len(self._members) > MEMBERS:
@@ -133,6 +146,8 @@ class Archive:
         member = self._members.get(self._find(name) or "")
         if member is None:
             raise UnreadableError(path, "is a directory" if self.is_folder(name) else "no such file or directory")
+        if member.size == _NAME_ALONE:
+            raise UnreadableError(path, "only its name is known")
         if member.size > MEMBER_LIMIT:
             raise UnreadableError(path, f"more than {MEMBER_LIMIT >> 20} MiB")
         member.file.seek(member.start)

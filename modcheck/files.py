@@ -10,7 +10,8 @@ import os
 import stat
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from io import BytesIO
+from typing import IO, TYPE_CHECKING, Any
 
 from .errors import UnreadableError
 
@@ -90,6 +91,14 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
             return file.read()
     except OSError as error:
         raise UnreadableError(path, (error.strerror or str(error)).lower()) from None
+
+
+def open_binary(path: str | os.PathLike[str]) -> IO[bytes]:
+    """The file `path`, of any size, to read parts of it; one in an archive is read whole.
+
+    :raises UnreadableError: as `read_bytes` does; OSError for a path on the disk
+    """
+    return BytesIO(read_bytes(path)) if _inside(path) else open(path, "rb")
 
 
 def compression(data: bytes) -> str | None:

@@ -14,6 +14,7 @@ from .common import ERROR, fail, parse_formats, style_for, target_from, target_o
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...", type=click.Path(path_type=str))
 @target_options
 @click.option("--format", "formats", multiple=True, metavar="FORMAT[:FILE]", help="text (default) or json; repeatable.")
+@click.option("-o", "--output", metavar="FILE", help="Save it as a profile, to be given for --target.")
 @click.pass_context
 def target(
     context: click.Context,
@@ -21,12 +22,20 @@ def target(
     sources: tuple[str, ...],
     targets: tuple[str, ...],
     formats: tuple[str, ...],
+    output: str | None,
     **facts: Any,
 ) -> None:
     """Show what is known of a kernel; each SOURCE is a --target."""
     outputs = parse_formats(formats, ("text", "json"))
     try:
         found = target_from((*sources, *targets), **facts)
+        if output is not None:
+            from .. import __version__
+            from ..report.json import dump, profile_document
+
+            write_report(dump(profile_document(found, __version__)), output)
+            if not formats:
+                return
         for name, path in outputs:
             if name == "json":
                 from ..report.json import dump, target_document

@@ -40,8 +40,11 @@ __all__ = [
 ]
 
 
-def read_module(path: str | os.PathLike[str]) -> Module:
+def read_module(path: str | os.PathLike[str], *, brief: bool = False) -> Module:
     """Read one `.ko`, `.ko.gz`, `.ko.xz` or `.ko.zst`.
+
+    :param brief: leave out what is needed to judge the module itself alone, half of the time that reading it takes:
+        relocations, parameters, type information, signature
 
     A file that is no module (empty, no ELF file, a broken archive, a shared library) is returned all the same, with
     `Module.error` set: a kernel has an answer to it.
@@ -54,7 +57,7 @@ def read_module(path: str | os.PathLike[str]) -> Module:
         data = decompress(raw, path)
     except UnreadableError as error:
         return parse_module(b"", os.fspath(path), kind, error.reason)
-    module = parse_module(data, os.fspath(path), kind)
+    module = parse_module(data, os.fspath(path), kind, brief=brief)
     feature = _compression_feature(raw[:8].ljust(8, b"\0"), kind)
     return replace(module, compression_feature=feature) if feature else module
 
@@ -68,7 +71,9 @@ def _compression_feature(start: bytes, kind: str | None) -> str | None:
     return None
 
 
-def parse_module(data: bytes, path: str, kind: str | None = None, error: str | None = None) -> Module:
+def parse_module(
+    data: bytes, path: str, kind: str | None = None, error: str | None = None, *, brief: bool = False
+) -> Module:
     """The facts in the plain bytes `data` of a module; `path` and `kind` (its compression) are only recorded."""
     image = Image(data)
     this_module = image.find(".gnu.linkonce.this_module", SHF_ALLOC)
@@ -96,12 +101,12 @@ def parse_module(data: bytes, path: str, kind: str | None = None, error: str | N
             for section in image.sections
             if section.name and section.sh_size and section.name.startswith(("__ksymtab", "__kcrctab", "__kflagstab"))
         ),
-        relocations=read_relocations(image, rows),
-        parameters=read_parameters(image, rows, strings),
+        relocations=() if brief else read_relocations(image, rows),
+        parameters=None if brief else read_parameters(image, rows, strings),
         this_module_size=this_module.sh_size if this_module and this_module.sh_type != SHT_NOBITS else None,
-        btf=_content(image, ".BTF"),
-        btf_base=_content(image, ".BTF.base"),
-        signature=read_signature(data),
+        btf=None if brief else _content(image, ".BTF"),
+        btf_base=None if brief else _content(image, ".BTF.base"),
+        signature=None if brief else read_signature(data),
         entry_points=read_entry_points(image, rows, strings),
         unnamed_versions=count_unnamed_versions(image),
     )

@@ -139,6 +139,13 @@ def target_document(target: Target) -> dict[str, Any]:
     return {"schema": SCHEMA, "target": target_object(target)}
 
 
+def profile_document(target: Target, modcheck_version: str) -> dict[str, Any]:
+    """What `target -o` saves."""
+    from ..target.profile import FORM, data_of
+
+    return {**target_document(target), "profile": FORM, "modcheck": modcheck_version, "data": data_of(target)}
+
+
 def show_document(modules: Iterable[Module | tuple[str, str]]) -> dict[str, Any]:
     """What `show` prints."""
     return {"schema": SCHEMA, "modules": [_show_entry(module) for module in modules]}

@@ -11,9 +11,7 @@ from collections.abc import Sequence
 
 from ..arch import ARCHES, Endianness, parse_arch
 from ..errors import TargetError
-from ..files import find_modules
 from ..version import Version, parse_version
-from .builtin import read_builtin
 from .certificates import read_certificate
 from .collect import Collector
 from .facts import Symbols, Target
@@ -57,7 +55,7 @@ def read_target(
     """Everything that the given sources and facts tell of one kernel.
 
     :param sources: kernel build or headers directories, images, modules directories, root file systems, captures,
-        packages or a folder of them
+        profiles, packages or a folder of them
     :param symvers: Module.symvers files; where the first that is a kernel's lies in a build tree, that tree is used too
     :param release: what `uname -r` prints there
     :param kernel_version: its version, `6.1.192`
@@ -78,7 +76,7 @@ def read_target(
     if not (sources or tables or release or vermagic or config or kernel or modules_dir or running):
         raise TargetError("no target", NO_TARGET)
     found = sort_sources([os.fspath(source) for source in sources], release, running=running)
-    trees, board = found.trees, found.board
+    trees, board, profile = found.trees, found.board, found.profile
     kernel, modules_dir, config = kernel or found.kernel, modules_dir or found.modules_dir, config or found.config
     if board and config is None:
         config = board.config()
@@ -87,7 +85,7 @@ def read_target(
     if not (trees or sources or running):
         around = (os.path.dirname(table.path) or "." for table in tables if table.has_kernel)
         trees = [Tree(path) for path in around if is_tree(path)][:1]
-    described = trees or release or vermagic or config or kernel or modules_dir or found.images or board
+    described = trees or release or vermagic or config or kernel or modules_dir or found.images or board or profile
     if not (described or any(table.has_kernel for table in tables)):
         raise TargetError(
             tables[0].path,
@@ -112,6 +110,8 @@ def read_target(
     if lockdown is not None and lockdown not in LOCKDOWN_MODES:
         raise TargetError("--lockdown", f"{lockdown!r} is none of {', '.join(LOCKDOWN_MODES)}")
     work.lockdown.give(lockdown, "--lockdown")
+    if profile:
+        work.read_profile(profile)
     if board:
         work.read_board(board)
     if work.config.value:
@@ -124,24 +124,24 @@ def read_target(
         work.find_image(found.images, found.release, board)
     work.version_of_release()
     if modules_dir is not None:
-        from .modules_dir import ModulesDir
-
-        modules = find_modules(modules_dir, follow=True)
-        if not modules:
-            raise TargetError(modules_dir, "no modules below this directory (*.ko, *.ko.gz, *.ko.xz, *.ko.zst)")
-        own = os.path.join(modules_dir, "kernel", "")
-        work.read_reference([path for path in modules if path.startswith(own)] or modules)
-        work.modules = ModulesDir(os.fspath(modules_dir), modules)
-        work.builtin.give(read_builtin(os.fspath(modules_dir)), os.path.join(modules_dir, "modules.builtin"))
+        work.read_modules(os.fspath(modules_dir))
+    elif profile:
+        work.use_saved_modules(profile)
     for tree in trees:
         work.read_tree(tree, tables)
     if work.reference and work.reference.vermagic and not work.release.value:
         work.release.give(work.reference.vermagic.split(" ")[0], work.reference.path)
     work.version_of_release()
-    if not any(table.has_kernel for table in tables):
+    if profile and not any(table.has_kernel for table in tables):
+        tables += profile.tables
+    elif not any(table.has_kernel for table in tables):
         tables += work.rebuilt_tables(board.exports() if board else None)
-    alone = bool(trees) and not (kernel or found.release or board)
-    return work.finish(tables, built_here=alone and work.release.origin not in ("--release", "--vermagic"))
+    tree_alone = bool(trees) and not (kernel or found.release or board)
+    built_here = (tree_alone or (profile is not None and profile.built_here)) and work.release.origin not in (
+        "--release",
+        "--vermagic",
+    )
+    return work.finish(tables, built_here=built_here)
 
 
 def _parse_option(text: str | None) -> Version | None:

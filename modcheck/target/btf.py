@@ -5,17 +5,24 @@ from __future__ import annotations
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
+from ..arch import Endianness
 from ..btf import MAGIC, Btf
 from ..errors import UnreadableError
+from ..files import open_binary
 
 
 def read_btf(path: str) -> Btf | None:
-    """The section `.BTF` of the ELF file at `path`; None where it has none, or one with kinds not known here.
+    """The BTF at `path`, or in the section `.BTF` of the ELF file there.
+
+    None: it has none, or one with kinds not known here.
 
     :raises UnreadableError: it cannot be read, or is no ELF file
     """
     try:
-        with open(path, "rb") as file:
+        with open_binary(path) as file:
+            start = file.read(2)
+            if start in (b"\x9f\xeb", b"\xeb\x9f"):  # as in /sys/kernel/btf
+                return _known(start + file.read(), "little" if start[0] == 0x9F else "big")
             elf = ELFFile(file)
             section = elf.get_section_by_name(".BTF")
             data = section.data() if section else b""
@@ -23,5 +30,9 @@ def read_btf(path: str) -> Btf | None:
         raise UnreadableError(path, (error.strerror or str(error)).lower()) from None
     except (ELFError, ValueError, OverflowError, MemoryError) as error:
         raise UnreadableError(path, f"broken ELF file: {error}") from None
-    found = Btf(data, "little" if elf.little_endian else "big")
+    return _known(data, "little" if elf.little_endian else "big")
+
+
+def _known(data: bytes, order: Endianness) -> Btf | None:
+    found = Btf(data, order)
     return found if found.magic == MAGIC and found.whole else None

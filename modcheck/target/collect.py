@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import os
 import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -10,10 +11,11 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from ..arch import ARCHES, Endianness
 from ..btf import Btf
 from ..errors import ModcheckError, TargetError
+from ..files import find_modules, mount
 from ..module import Module, read_module
 from ..version import Version, parse_version
 from .btf import read_btf
-from .builtin import Builtin
+from .builtin import Builtin, read_builtin
 from .certificates import Certificate, signed_by
 from .facts import Symbols, Target
 from .kconfig import Config, read_config
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from .board import Board
     from .image import Image
     from .modules_dir import ModulesDir, Survey
+    from .profile import Profile
 
 T = TypeVar("T")
 
@@ -71,6 +74,7 @@ class Collector:
         self.vermagic: Fact[str] = Fact("vermagic", notes)
         self.reference: Module | None = None
         self.entry_points: set[int] = set()
+        self.saved_entry_points: frozenset[int] | None = None
         self.seed: Fact[str] = Fact("randstruct seed", notes)
         self.this_module_size: Fact[int] = Fact("this_module_size", notes)
         self.btf: Fact[Btf] = Fact("btf", notes, lambda one, other: True)
@@ -114,6 +118,21 @@ class Collector:
             self.read_reference(tree.own_modules())
         if (path := tree.vmlinux()) and self.config.value and self.config.value.on("DEBUG_INFO_BTF"):
             self.btf.give(read_btf(path), path)
+
+    def read_profile(self, profile: Profile) -> None:
+        """Add what was saved of a target."""
+        for name, value in profile.plain.items():
+            getattr(self, name).give(value, profile.origin(name))
+        self.version.give(profile.version, profile.origin("version"))
+        self.arch.give(profile.arch, profile.origin("arch"))
+        self.config.give(profile.config, profile.origin("config"))
+        self.btf.give(profile.btf, profile.origin("btf"))
+        self.builtin.give(profile.builtin, profile.origin("builtin"))
+        self.sys_module.give(profile.sys_module, profile.origin("sys_module"))
+        self.saved_entry_points = profile.entry_points
+        self.certificates += profile.certificates
+        self.all_certificates = profile.all_certificates
+        self.notes += profile.notes
 
     def read_board(self, board: Board) -> None:
         """Add what a running kernel tells of itself."""
@@ -230,6 +249,33 @@ class Collector:
         path = f"{names.path}, {self.modules.path}"
         return Symvers(render(rows), path, whole=False, inferred=True, names_all=True)
 
+    def read_modules(self, path: str) -> None:
+        """Add what the modules directory `path` tells.
+
+        :raises TargetError: there are no modules in it, or those of two kernels
+        """
+        from .modules_dir import ModulesDir
+
+        modules = find_modules(path, follow=True)
+        if not modules:
+            raise TargetError(path, "no modules below this directory (*.ko, *.ko.gz, *.ko.xz, *.ko.zst)")
+        own = os.path.join(path, "kernel", "")
+        self.read_reference([one for one in modules if one.startswith(own)] or modules)
+        self.modules = ModulesDir(path, modules)
+        self.builtin.give(read_builtin(path), os.path.join(path, "modules.builtin"))
+
+    def use_saved_modules(self, profile: Profile) -> None:
+        """Add the modules directory of a profile: its lists, and the modules by their names."""
+        if not profile.files:
+            return
+        from ..archives import Archive
+        from .modules_dir import ModulesDir
+
+        mount(profile.path, Archive.holding(profile.files))
+        release = next(name.split("/")[2] for name in profile.files if name.startswith("lib/modules/"))
+        path = os.path.join(profile.path, "lib/modules", release)
+        self.modules = ModulesDir(path, find_modules(path))
+
     def read_reference(self, paths: Sequence[str]) -> None:
         """Two modules of the kernel's own build, for what they show: vermagic, and the size of struct module.
 
@@ -248,7 +294,7 @@ class Collector:
     def _entry_points(self) -> frozenset[int] | None:
         """Where modules of the kernel's own build set pointers in struct module; None where none was used."""
         used = self.reference is not None and self.this_module_size.origin == self.reference.path
-        return frozenset(self.entry_points) if used else None
+        return frozenset(self.entry_points) if used else self.saved_entry_points
 
     def _has_signed(self, certificate: Certificate) -> bool:
         """Whether a module of the kernel's own build is signed with it."""

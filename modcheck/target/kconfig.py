@@ -49,6 +49,11 @@ class Config:
         self._found: dict[str, str] = {}
 
     @property
+    def text(self) -> str:
+        """The file as it was read."""
+        return self._text[1:]
+
+    @property
     def version(self) -> Version | None:
         return parse_version(self.version_text)
 

@@ -38,16 +38,21 @@ def read_lines(path: str) -> Iterator[list[str]]:
             yield words
 
 
-def _configuration(root: str | None, name: str, *more: str) -> Iterator[list[str]]:
-    """The lines of the files `more`, and of all `*.conf` in the folders `name` below `root`, in the order of their
-    names, as kmod reads them."""
-    files = {os.path.basename(path): path for path in more}
+def configuration(root: str | None, name: str) -> dict[str, str]:
+    """The files `*.conf` in the folders `name` below `root`, by their names without the folder."""
+    files: dict[str, str] = {}
     for folder in _FOLDERS if root else ():
         assert root
         path = os.path.join(root, folder, name)
         for file in list_folder(path):
             if file.endswith(".conf") and not file.startswith("."):
                 files.setdefault(file, os.path.join(path, file))
+    return files
+
+
+def _configuration(root: str | None, name: str, *more: str) -> Iterator[list[str]]:
+    """The lines of the files `more`, and of all of `configuration`, in the order of their names, as kmod reads them."""
+    files = {**configuration(root, name), **{os.path.basename(path): path for path in more}}
     for _, path in sorted(files.items()):
         yield from read_lines(path)
 
@@ -129,6 +134,10 @@ class Modprobe:
     def install(self, name: str) -> str | None:
         """The command that is run in place of loading the module."""
         return next((command for pattern, command in self.installs if fnmatchcase(name, pattern)), None)
+
+    def wanted_softly(self) -> frozenset[str]:
+        """All words that softdep lines name, modules and aliases."""
+        return frozenset(word for _, found in self._softdeps for words in found for word in words)
 
     def softdeps(self, name: str) -> Softdeps:
         """The first line for the module counts."""

@@ -9,16 +9,17 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import NamedTuple
 
 from ..errors import UnreadableError
-from ..files import is_file
+from ..files import is_file, read_bytes
 from ..module import Export, Module, read_module
 from ..module.facts import STB_WEAK, exports_by_name
-from .kmod import Depmod, Modprobe, Softdeps, read_lines, underscores
+from .kmod import Depmod, Modprobe, Softdeps, configuration, read_lines, underscores
 from .symvers import KERNEL, Symvers, owner_name, render
 
 
@@ -44,7 +45,7 @@ class ModulesDir:
     def __init__(self, path: str, paths: Iterable[str]) -> None:
         self.path = path
         self.release = os.path.basename(os.path.abspath(path))
-        root = _root(path)
+        self._root = root = _root(path)
         self.modprobe = Modprobe(root, os.path.join(path, "modules.softdep"))
         self._depmod = Depmod(root, self.release)
         self._files: dict[str, list[str]] = {}
@@ -123,9 +124,9 @@ class ModulesDir:
             self._read[name] = self._module(self.picked(name))
         return self._read[name]
 
-    def _module(self, picked: Sequence[str]) -> Module | None:
+    def _module(self, picked: Sequence[str], *, brief: bool = False) -> Module | None:
         try:
-            return read_module(os.path.join(self.path, picked[0])) if len(picked) == 1 else None
+            return read_module(os.path.join(self.path, picked[0]), brief=brief) if len(picked) == 1 else None
         except UnreadableError:
             return None
 
@@ -153,7 +154,7 @@ class ModulesDir:
         namespaces: dict[str, frozenset[str]] = {}
         for name in sorted(self._files):
             picked = self.picked(name)
-            module = self._module(picked)
+            module = self._module(picked, brief=True)
             if module is None:
                 continue
             path = picked[0].removeprefix("kernel/").partition(".ko")[0]
@@ -199,13 +200,13 @@ class ModulesDir:
 
     def _lookup(self, wanted: str) -> Sequence[str]:
         """The modules of a name, or of an alias."""
-        if wanted in self._files:
-            return (wanted,)
-        return tuple(
-            module
-            for literal, pattern, module in self._aliases
-            if wanted.startswith(literal) and fnmatchcase(wanted, pattern)
-        )
+        return (wanted,) if wanted in self._files else tuple(module for _, module in self._matching(wanted))
+
+    def _matching(self, wanted: str) -> Iterator[tuple[str, str]]:
+        """The lines of modules.alias for a word: pattern and module."""
+        for literal, pattern, module in self._aliases:
+            if wanted.startswith(literal) and fnmatchcase(wanted, pattern):
+                yield pattern, module
 
     @cached_property
     def _aliases(self) -> list[tuple[str, str, str]]:
@@ -213,6 +214,22 @@ class ModulesDir:
         lines = [words for words in read_lines(os.path.join(self.path, "modules.alias")) if len(words) == 3]
         patterns = ((underscores(pattern), module) for command, pattern, module in lines if command == "alias")
         return [(re.split(r"[*?[]", one)[0], one, owner_name(module)) for one, module in patterns if one is not None]
+
+    def outline(self) -> dict[str, bytes | None]:
+        """All that tells which module is taken, and what is loaded with it, as files of a root file system: the lists,
+        kmod's configuration, and the modules by their names alone."""
+        folder = f"lib/modules/{self.release}"
+        found: dict[str, bytes | None] = {f"{folder}/{one}": None for paths in self._files.values() for one in paths}
+        for name in ("modules.dep", "modules.softdep", "modules.order"):
+            with suppress(UnreadableError):
+                found[f"{folder}/{name}"] = read_bytes(os.path.join(self.path, name))
+        wanted = self.modprobe.wanted_softly() - self._files.keys()
+        lines = (f"alias {pattern} {module}" for word in wanted for pattern, module in self._matching(word))
+        found[f"{folder}/modules.alias"] = "\n".join(sorted({*lines})).encode("utf-8", "surrogateescape")
+        for kind in ("modprobe.d", "depmod.d"):
+            for name, path in configuration(self._root, kind).items():
+                found[f"etc/{kind}/{name}"] = read_bytes(path)
+        return found
 
     def relative(self, path: str) -> str | None:
         """A file's path within the directory; None for one that lies elsewhere."""

@@ -1,16 +1,21 @@
 """What a `--target` path is: an image, a modules directory, a root file system (on disk, in a package or in a tar), a
-capture, or a build or headers directory."""
+capture, a saved profile, or a build or headers directory."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ..errors import TargetError
 from ..files import is_file, list_folder, mount
 from .board import CAPTURE, Board
 from .tree import Tree, find_tree, is_tree
+
+if TYPE_CHECKING:
+    from .profile import Profile
 
 #: files by which a modules directory is known; the last lies beside every out-of-tree module as well
 _LISTS = ("modules.dep", "modules.builtin", "modules.order")
@@ -43,6 +48,7 @@ class Sources:
     config: str | None = None
     symvers: str | None = None
     board: Board | None = None
+    profile: Profile | None = None
 
 
 def sort_sources(paths: Sequence[str], release: str | None, *, running: bool = False) -> Sources:
@@ -60,6 +66,11 @@ def sort_sources(paths: Sequence[str], release: str | None, *, running: bool = F
     for path in paths:
         packages = [os.path.join(path, name) for name in list_folder(path) if name.endswith(_PACKAGES)]
         if os.path.isfile(path) or packages:
+            if not packages and _is_document(path):
+                from .profile import read_profile
+
+                found.profile = found.profile or read_profile(path)
+                continue
             if not packages and not _is_archive(path):
                 found.kernel = found.kernel or path
                 continue
@@ -76,6 +87,13 @@ def sort_sources(paths: Sequence[str], release: str | None, *, running: bool = F
         else:
             _root(path, release, found)
     return found
+
+
+def _is_document(path: str) -> bool:
+    """Whether a file begins like JSON."""
+    with suppress(OSError), open(path, "rb") as file:
+        return file.read(64).lstrip()[:1] == b"{"
+    return False
 
 
 def _is_archive(path: str) -> bool:
