@@ -7,6 +7,8 @@ from typing import Any
 import click
 
 from ..errors import ModcheckError, TargetError
+from ..target import Symbols, Target
+from ..target.symvers import render
 from .common import ERROR, fail, target_from, target_options, write_report
 
 
@@ -23,24 +25,58 @@ def symvers(
     output: str | None,
     **facts: Any,
 ) -> None:
-    """Rebuild Module.symvers from a kernel's image and modules directory; each SOURCE is a --target."""
+    """Rebuild Module.symvers from a kernel's image and modules directory; each SOURCE is a --target.
+
+    How complete it is goes to standard error.
+    """
     try:
         found = target_from((*sources, *targets), **facts)
-        tables = found.symbols.tables if found.symbols else ()
-        if not any(table.has_kernel for table in tables):
+        symbols = found.symbols
+        if symbols is None or not (symbols.has_kernel or symbols.inferred):
             name = next(iter((*sources, *targets)), "--kernel")
-            raise TargetError(name, "no table of exports in it; give the kernel's image (--kernel FILE)")
-        write_report(b"".join(table.text for table in tables).decode("utf-8", "surrogateescape"), output)
+            missing = "no table of exports in it; give the kernel's image (--kernel FILE)"
+            raise TargetError(name, "; ".join((missing, *found.notes)))
+        text = _table(found, symbols).decode("utf-8", "surrogateescape")
+        write_report(text, output)
     except ModcheckError as error:
         fail(error)
         context.exit(ERROR)
-    rows = sum(table.rows for table in tables)
-    complete = (
-        "of the kernel and its modules"
-        if found.symbols and found.symbols.complete
-        else ("of the kernel alone: those of its modules need --modules-dir DIR")
-    )
-    crcs = (
-        "" if found.symbols and found.symbols.has_crcs else "; no CRCs, as a kernel without CONFIG_MODVERSIONS has none"
-    )
-    click.echo(f"modcheck: {rows} symbols {complete}{crcs}", err=True)
+    click.echo(f"modcheck: {text.count(chr(10))} symbols; {_completeness(found, symbols)}", err=True)
+    for note in found.notes:
+        click.echo(f"modcheck: {note}", err=True)
+
+
+def _table(target: Target, symbols: Symbols) -> bytes:
+    """The rows of all tables; what is not known of one is left open, as kbuild takes it.
+
+    One of which the CRC is needed, and not known, is left out: a build then says that it lacks the symbol.
+    """
+    needs_crcs = target.modversions is not False
+    parts = [
+        table.text
+        if not table.inferred
+        else render(
+            row._replace(gpl=bool(row.gpl), namespace=row.namespace.partition("?")[0])
+            for row in table
+            if row.crc is not None or not needs_crcs
+        )
+        for table in symbols.tables
+    ]
+    return b"".join(parts)
+
+
+def _completeness(target: Target, symbols: Symbols) -> str:
+    """How much of the kernel's exports the table has, and why not all."""
+    inferred = [table for table in symbols.tables if table.inferred]
+    kernels = sum(table.rows for table in symbols.tables if table.has_kernel or table.inferred)
+    if inferred:
+        known = sum(row.crc is not None or target.modversions is False for table in inferred for row in table)
+        those = f"{known} of {kernels}" if symbols.has_kernel else str(known)
+        told = f"not complete: the kernel's own {those} that its modules use; its image (--kernel FILE) has them all"
+    elif symbols.complete:
+        told = "complete: the kernel's own, and those of its modules"
+    else:
+        told = "not complete: the kernel's own; those of its modules need --modules-dir DIR"
+    if target.modversions is False:
+        told += "; without CRCs, as the kernel is built without CONFIG_MODVERSIONS"
+    return told

@@ -59,13 +59,14 @@ class Export(NamedTuple):
     """A symbol that a module or a kernel exports.
 
     `crc` is None where there is none (built without CONFIG_MODVERSIONS); `namespace` is empty for none; `owner` is the
-    module's name, `vmlinux` for the kernel itself. Of an `inferred` one, what is None is not known.
+    module's name, `vmlinux` for the kernel itself. Of an `inferred` one, what is None is not known, nor is a namespace
+    `?`; `?NAME` is that one, or none.
     """
 
     name: str
     crc: int | None
     gpl: bool | None
-    namespace: str | None
+    namespace: str
     owner: str
     inferred: bool = False
 

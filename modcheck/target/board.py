@@ -119,7 +119,7 @@ class Board:
         restarts = [at for at in range(1, len(names)) if names[at] < names[at - 1]]
         split = restarts[0] if len(restarts) == 1 else None
         rows = [
-            Export(name, None, None if split is None else at >= split, None, KERNEL, inferred=True)
+            Export(name, None, None if split is None else at >= split, "?", KERNEL, inferred=True)
             for at, name in enumerate(texts)
         ]
         return Symvers(render(rows), path, whole=False, inferred=True, names_all=True)

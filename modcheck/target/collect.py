@@ -214,6 +214,11 @@ class Collector:
         if self.modules is None:
             return [table for table in (kernel or names,) if table]
         survey = self.modules.survey()
+        if missing := self.modules.missing():
+            self.notes.append(
+                f"{len(missing)} modules that {self.modules.path}/modules.order lists are not there, nor is in the "
+                f"table what they export: {', '.join(missing[:3])}{', …' if len(missing) > 3 else ''}"
+            )
         if kernel is None:
             return [survey.table, self._inferred(survey, names)]
         rows = {row.name: row.crc for table in (survey.table, kernel) for row in table}
@@ -239,7 +244,7 @@ class Collector:
         """What is known of the kernel's own exports by the modules that use them; `names` has all names, or is None."""
         assert self.modules
         lax = self.config.value is not None and self.config.value.on("MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS")
-        used = {row.name: row._replace(namespace=None) if lax else row for row in survey.used}
+        used = {row.name: row._replace(namespace="?") if lax else row for row in survey.used}
         known = f"{len(used)} of the kernel's own symbols are known, those that modules in {self.modules.path} use"
         if names is None:
             self.notes.append(f"no image, no Module.symvers: {known}; any other may be there or not")

@@ -146,6 +146,11 @@ class ModulesDir:
         """The exports of such modules, by symbol: no table of the kernel's has them, and depmod finds them as well."""
         return exports_by_name(self._outside.values())
 
+    def missing(self) -> tuple[str, ...]:
+        """The modules of the kernel's build that are not there, by modules.order."""
+        listed = [_name(words[0]) for words in read_lines(os.path.join(self.path, "modules.order"))]
+        return tuple(name for name in dict.fromkeys(listed) if name not in self._files)
+
     def survey(self) -> Survey:
         """Read all modules, none of which is kept."""
         rows: list[Export] = []
@@ -163,22 +168,16 @@ class ModulesDir:
             references.update((symbol, crc & 0xFFFFFFFF) for symbol, crc in recorded)
             if not self._settled(picked[0], module):
                 continue
-            used = recorded or [(one.name, None) for one in module.undefined if one.bind != STB_WEAK]
+            names = recorded or [(one.name, None) for one in module.undefined if one.bind != STB_WEAK]
             importable = frozenset(("", *module.import_namespaces))
-            for symbol, crc in used:
+            for symbol, crc in names:
                 crcs.setdefault(symbol, set()).add(crc)
                 namespaces[symbol] = namespaces.get(symbol, importable) & importable
-        table = Symvers(render(rows), self.path)
-        kernels = crcs.keys() - {row.name for row in rows}
-        return Survey(
-            table,
-            references,
-            tuple(
-                Export(one, crcs[one].pop(), None, "" if namespaces[one] == {""} else None, KERNEL, inferred=True)
-                for one in sorted(kernels)
-                if len(crcs[one]) == 1
-            ),
+        kernels = sorted(name for name in crcs.keys() - {row.name for row in rows} if len(crcs[name]) == 1)
+        used = (
+            Export(one, crcs[one].pop(), None, _namespace(namespaces[one]), KERNEL, inferred=True) for one in kernels
         )
+        return Survey(Symvers(render(rows), self.path), references, tuple(used))
 
     def _settled(self, relative: str, module: Module) -> bool:
         """Whether what a module uses, and no module here exports, is certain to be the kernel's own.
@@ -242,6 +241,12 @@ class ModulesDir:
     def known_as(self, relative: str) -> str:
         """The name under which modprobe knows a file."""
         return _name(relative)
+
+
+def _namespace(possible: frozenset[str]) -> str:
+    """The namespace of a symbol, as `Export` has it, that all who use it import or that is none (empty)."""
+    named = [name for name in possible if name]
+    return "" if not named else f"?{named[0]}" if len(named) == 1 else "?"
 
 
 def _root(path: str) -> str | None:

@@ -22,8 +22,8 @@ KERNEL = "vmlinux"
 _LINE = rb"0x[0-9a-fA-F]{8}\t[^\t]+(?:\t[^\t]*){1,3}"
 _KERNEL_ROW = rb"(?m)^0x[0-9a-fA-F]{8}\t[^\t\n]+\t(?:[^\t\n]*\t)?vmlinux[\t\r\n]"
 _NO_CRC = b"0x00000000\t"
-#: in tables of modcheck's own, where it is not known who may use a symbol, and in which namespace it is
-_UNKNOWN_KIND, _UNKNOWN_NAMESPACE = "(unknown)", "?"
+#: in tables of modcheck's own, where it is not known who may use a symbol
+_UNKNOWN_KIND = "(unknown)"
 _NOT_TAB_OR_NEWLINE = bytes(set(range(256)) - {9, 10})
 #: so many symbols are searched for in the text before an index of all is worth its cost
 _SEARCHES = 100
@@ -120,9 +120,7 @@ class Symvers:
             gpl=None
             if inferred and kind == _UNKNOWN_KIND.encode()
             else kind in (b"EXPORT_SYMBOL_GPL", b"EXPORT_UNUSED_SYMBOL_GPL"),
-            namespace=None
-            if inferred and namespace == _UNKNOWN_NAMESPACE.encode()
-            else namespace.decode("utf-8", "replace"),
+            namespace=namespace.decode("utf-8", "replace"),
             owner=owner_name(columns[owner].decode("utf-8", "replace")),
             inferred=inferred,
         )
@@ -131,11 +129,7 @@ class Symvers:
 def render(exports: Iterable[Export]) -> bytes:
     """A Module.symvers with these rows, as kbuild has written it since 5.6; an owner is the path of its module."""
     kinds = {False: "EXPORT_SYMBOL", True: "EXPORT_SYMBOL_GPL", None: _UNKNOWN_KIND}
-    rows = (
-        f"0x{row.crc or 0:08x}\t{row.name}\t{row.owner}\t{kinds[row.gpl]}\t"
-        f"{_UNKNOWN_NAMESPACE if row.namespace is None else row.namespace}\n"
-        for row in exports
-    )
+    rows = (f"0x{row.crc or 0:08x}\t{row.name}\t{row.owner}\t{kinds[row.gpl]}\t{row.namespace}\n" for row in exports)
     return "".join(rows).encode("utf-8", "surrogateescape")
 
 

@@ -267,8 +267,10 @@ def _missing(walk: _Walk, name: str, check: VersionCheck, details: dict[str, Any
 
 def _namespace(walk: _Walk, name: str, row: Export) -> None:
     load = walk.load
-    if row.namespace is None and load.version.since(5, 4):
-        walk.lacks(NAMESPACE, needs.EXPORTS)
+    if row.inferred and row.namespace.startswith("?"):
+        if load.version.since(5, 4) and row.namespace[1:] not in load.module.import_namespaces:
+            walk.lacks(NAMESPACE, needs.EXPORTS)
+        return
     if not row.namespace or not load.version.since(5, 4) or row.namespace in load.module.import_namespaces:
         return
     by_name = row.namespace.startswith("module:") and load.version.since(6, 16)
