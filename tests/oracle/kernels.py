@@ -67,6 +67,19 @@ ROLES = {
     "ppc64el-6.1": Role("bookworm", "ppc64el", "6.1", "powerpc64le"),
     "ppc64el-newest": Role("experimental", "ppc64el", "", "powerpc64le"),
     "mips64el-6.1": Role("bookworm", "mips64el", "6.1", "5kc-malta"),
+    # not booted: for tests.oracle.tables alone
+    "i386-5.10": Role("bullseye", "i386", "5.10", "686-pae"),
+    "i386-6.1": Role("bookworm", "i386", "6.1", "686-pae"),
+    "arm64-5.10": Role("bullseye", "arm64", "5.10", "arm64"),
+    "arm64-6.12": Role("trixie", "arm64", "6.12", "arm64"),
+    "armhf-5.10": Role("bullseye", "armhf", "5.10", "armmp"),
+    "armhf-6.12": Role("trixie", "armhf", "6.12", "armmp"),
+    "armel-6.1": Role("bookworm", "armel", "6.1", "rpi"),
+    "s390x-6.12": Role("trixie", "s390x", "6.12", "s390x"),
+    "ppc64el-6.12": Role("trixie", "ppc64el", "6.12", "powerpc64le"),
+    "mipsel-6.1": Role("bookworm", "mipsel", "6.1", "4kc-malta"),
+    "loong64-newest": Role("sid", "loong64", "", "loong64"),
+    "riscv64-newest": Role("sid", "riscv64", "", "riscv64"),
 }
 
 
