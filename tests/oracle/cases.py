@@ -6,6 +6,7 @@ order in which they need each other; `mutants:6.1`, or with another seed than 1 
 options or load flags, on own, unsigned, changed and foreign modules: `enforced`, `lockdown`, `blacklist`, `forced`;
 `arguments`: parameters with values good and bad. `inherited`: modules after one that they need, made proprietary.
 `distilled`: variants of a module with .BTF.base. `modprobe`: modprobe on a root file system with faults (modprobe.py).
+`rebuilt`: the samples, built against the Module.symvers that modcheck rebuilds from the image and the modules.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from modcheck import Target, predict, read_module, read_target
 
-from . import modprobe
+from . import modprobe, rebuilt
 from .boot import modules_below
 from .distilled import variants
 from .initramfs import uncompressed
@@ -69,7 +70,7 @@ CASES = (
     "inherited:5.10", "inherited:6.1", "inherited:newest", "inherited:arm64-newest", "inherited:armhf-6.1",
     "inherited:riscv64-6.12", "inherited:s390x-6.1", "inherited:ppc64el-newest", "inherited:mips64el-6.1",
     "arguments:6.1", "arguments:newest", "arguments:arm64-6.1", "arguments:s390x-newest",
-    "distilled:newest", "modprobe:6.1", "modprobe:newest",
+    "rebuilt:6.1", "rebuilt:arm64-6.1", "distilled:newest", "modprobe:6.1", "modprobe:newest",
     "mutants:6.1", "mutants:newest", "mutants:arm64-6.1", "mutants:arm64-newest", "mutants:riscv64-6.12",
     "mutants:ppc64el-newest", "mutants:mips64el-6.1",
 )  # fmt: skip
@@ -116,6 +117,7 @@ class Cases:
             "lockdown": lambda: [replace(load, pause=600) for load in self._mixed(kernel)],
             "arguments": lambda: list(self._with_arguments(kernel)),
             "inherited": lambda: list(self._inherited(kernel)),
+            "rebuilt": lambda: self._rebuilt(names[0], kernel),
             "distilled": lambda: list(self._distilled(kernel)),
             "blacklist": lambda: self._some(self._blacklisted(kernel)),
             "forced": lambda: list(_with_flags(self._mixed(kernel))),
@@ -199,6 +201,11 @@ class Cases:
                 copy.write_bytes(data)
                 yield Load(copy, keep=True)
                 yield from map(Load, users[name][:4])
+
+    def _rebuilt(self, name: str, kernel: Kernel) -> list[Load]:
+        """The samples, built with nothing but the table that modcheck makes of the kernel's image and modules."""
+        chrdevbase, exporter, *users = rebuilt.build(self.work, name, kernel)
+        return [Load(chrdevbase), Load(exporter, keep=True), *map(Load, users)]
 
     def _distilled(self, kernel: Kernel) -> Iterator[Load]:
         """A module with .BTF.base as it is, and with one number or byte of it, or of its .BTF, changed."""
