@@ -22,16 +22,32 @@ _ANCHORS = (b"kfree\0", b"strlen\0", b"jiffies\0", b"module_layout\0", b"printk\
 _NAME = re.compile(rb"[A-Za-z_.][\w.$]*\Z")
 _IN_STRINGS = re.compile(rb"[\w.$:,*\0-]+")
 _OUTSIDE = bytes(byte if _IN_STRINGS.match(bytes((byte,))) else 255 for byte in range(256))
-#: how far a block of names reaches, and how far before it its table may begin
-_BLOCK, _BEFORE = 4 << 20, (700 << 10, 3 << 20)
-#: fewer names than that are not told from chance
-_LEAST = 150
-#: a table is sorted, each kind of export by itself: so often the alphabet begins anew, and so long is each part
-_RESTARTS, _SHORTEST = 5, 24
+#: so many zeros are no end of a string, and of the empty one behind it, but the end of all
+_ZEROS = bytes(8)
+#: how far a block of names reaches
+_BLOCK = 4 << 20
+#: a table is sorted, each kind of export by itself: so often the alphabet begins anew
+_RESTARTS = 5
 #: bytes of a name, on the average at least: what has fewer is not text
 _AVERAGE = 6
 _SLACK = 72
-_SAMPLE = 32
+
+
+class _Effort(NamedTuple):
+    """How much is looked through, and how little is believed."""
+
+    before: int
+    """how far before the names their table may begin"""
+    least: int
+    """fewer names are not told from chance"""
+    shortest: int
+    """names in each sorted part of a table"""
+    sample: int
+    """one entry in so many is looked at first"""
+
+
+#: as most kernels want it; a very large table; one of a kernel that exports little (CONFIG_TRIM_UNUSED_KSYMS)
+_EFFORTS = (_Effort(700 << 10, 150, 24, 32), _Effort(3 << 20, 150, 24, 32), _Effort(64 << 10, 40, 6, 8))
 
 
 class _Found(NamedTuple):
@@ -47,13 +63,13 @@ class _Found(NamedTuple):
 
 def search(data: bytes) -> tuple[Export, ...] | None:
     """What the kernel in the flat image `data` exports; None where no table is found, or none that is understood."""
-    blocks = _blocks(data)
     # small numbers have zeros where a word ends, if it begins with its least byte
     likely = "<" if data[3::4].count(0) >= data[0::4].count(0) else ">"
-    for before in _BEFORE:
-        for start, end in blocks:
-            for layout in sorted(_LAYOUTS, key=lambda layout: layout.order != likely):
-                found = _search(data, layout, start, end, before)
+    layouts = sorted(_LAYOUTS, key=lambda layout: layout.order != likely)
+    for effort in _EFFORTS:
+        for start, end in _blocks(data, effort.least):
+            for layout in layouts:
+                found = _search(data, layout, start, end, effort)
                 if found and (exports := _read(data, found)):
                     return exports
     return None
@@ -68,7 +84,7 @@ _LAYOUTS = [
 ]
 
 
-def _blocks(data: bytes) -> list[tuple[int, int]]:
+def _blocks(data: bytes, least: int) -> list[tuple[int, int]]:
     """Where names stand close together around an anchor, the smallest first."""
     found: list[tuple[int, int]] = []
     for anchor in _ANCHORS:
@@ -76,47 +92,51 @@ def _blocks(data: bytes) -> list[tuple[int, int]]:
         while at >= 0:
             known = next((end for start, end in found if start <= at < end), None)
             if known is None:
-                match = _IN_STRINGS.match(data, at, at + _BLOCK)
-                low = max(0, at - _BLOCK)
+                low, high = max(0, at - _BLOCK), data.find(_ZEROS, at, at + _BLOCK)
+                match = _IN_STRINGS.match(data, at, at + _BLOCK if high < 0 else high + 1)
+                zeros = data.rfind(_ZEROS, low, at)
+                low = low if zeros < 0 else zeros + len(_ZEROS) - 1
                 start = low + data[low:at].translate(_OUTSIDE).rfind(b"\xff") + 1
                 known = match.end() if match else at + 1
                 names = data.count(b"\0", start, known)
-                if names >= _LEAST and known - start >= _AVERAGE * names:
+                if names >= least and known - start >= _AVERAGE * names:
                     found.append((start, known))
             at = data.find(anchor, known)
     return sorted(found, key=lambda block: block[1] - block[0])
 
 
-def _search(data: bytes, layout: Layout, start: int, end: int, before: int) -> _Found | None:
+def _search(data: bytes, layout: Layout, start: int, end: int, effort: _Effort) -> _Found | None:
     """The longest table of that layout before the block of names."""
-    low = max(0, start - before) & -layout.word
-    size = (start - low) // layout.word * layout.word
+    low = max(0, start - effort.before) & -layout.word
+    # the end of a table may look like the beginning of the names behind it
+    size = (min(start + _SLACK, end) - low) // layout.word * layout.word
     words = layout.words(data[low : low + size])
     best: _Found | None = None
     for phase in range(layout.fields):
         names = words[phase + 1 :: layout.fields]
         places = range(low + layout.word * (phase + 1), low + size, layout.word * layout.fields)
-        for first, last, base in _runs(layout, names, places, start, end, data):
+        for first, last, base in _runs(layout, names, places, start, end, data, effort):
             offsets = [
                 (place + word if layout.relative else word - base)
                 for word, place in zip(names[first:last], places[first:last])
             ]
-            found = _table(data, layout, low + layout.word * (phase + first * layout.fields), offsets, start, end, base)
+            begin = low + layout.word * (phase + first * layout.fields)
+            found = _table(data, layout, begin, offsets, start, end, base, effort)
             if found and (best is None or len(found.names) > len(best.names)):
                 best = found
     return best
 
 
 def _runs(
-    layout: Layout, names: Sequence[int], places: Sequence[int], start: int, end: int, data: bytes
+    layout: Layout, names: Sequence[int], places: Sequence[int], start: int, end: int, data: bytes, effort: _Effort
 ) -> Iterator[tuple[int, int, int]]:
     """First and last of each long run of entries whose names are in the block, and the address of the image's start."""
-    for begin, stop in _near(layout, names, places, start, end):
+    for begin, stop in _near(layout, names, places, start, end, effort):
         first = begin
         if layout.relative:
             for index in range(begin, stop + 1):
                 if index == stop or not start <= places[index] + names[index] < end:
-                    if index - first >= _LEAST:
+                    if index - first >= effort.least:
                         yield first, index, 0
                     first = index + 1
             continue
@@ -126,7 +146,7 @@ def _runs(
             low, high = min(low, word), max(high, word)
             if high - low >= end - start or index == stop:
                 run = names[first:index]
-                if index - first >= _LEAST and 2 * len(set(run)) > len(run):
+                if index - first >= effort.least and 2 * len(set(run)) > len(run):
                     base = _base(run, start, end, data)
                     if base is not None:
                         yield first, index, base
@@ -134,12 +154,13 @@ def _runs(
 
 
 def _near(
-    layout: Layout, names: Sequence[int], places: Sequence[int], start: int, end: int
+    layout: Layout, names: Sequence[int], places: Sequence[int], start: int, end: int, effort: _Effort
 ) -> Iterator[tuple[int, int]]:
     """Where a table may be: one entry in so many is looked at, and a table has several of these in a row."""
-    sampled = names[::_SAMPLE]
+    step = effort.sample
+    sampled = names[::step]
     if layout.relative:
-        good = [start <= place + word < end for word, place in zip(sampled, places[::_SAMPLE])]
+        good = [start <= place + word < end for word, place in zip(sampled, places[::step])]
     else:
         good = [abs(word - other) < end - start and word != other for word, other in pairwise(sampled)]
     first = None
@@ -147,8 +168,8 @@ def _near(
         if one and first is None:
             first = index
         elif not one and first is not None:
-            if index - first >= _LEAST // _SAMPLE - 1:
-                yield max(0, (first - 1) * _SAMPLE), min(len(names), (index + 2) * _SAMPLE)
+            if index - first >= effort.least // step - 1:
+                yield max(0, (first - 1) * step), min(len(names), (index + 2) * step)
             first = None
 
 
@@ -163,15 +184,15 @@ def _base(names: Sequence[int], start: int, end: int, data: bytes) -> int | None
     for word in names[:: max(1, len(names) // 200)]:
         votes.update(word - place for place in begins.get(word & 0xFFF, ()))
     (winner, count), *_ = votes.most_common(1) or [(0, 0)]
-    return winner if count >= 50 else None
+    return winner if 4 * count >= min(200, len(names)) else None
 
 
 def _table(
-    data: bytes, layout: Layout, first: int, offsets: Sequence[int], start: int, end: int, base: int
+    data: bytes, layout: Layout, first: int, offsets: Sequence[int], start: int, end: int, base: int, effort: _Effort
 ) -> _Found | None:
     """The longest stretch of the entries from `first` on whose names are sorted, part by part."""
     names = [_string(data, offset) if start <= offset < end else b"" for offset in offsets]
-    stretch = _sorted_stretch(names)
+    stretch = _sorted_stretch(names, effort)
     if stretch is None:
         return None
     a, b = stretch
@@ -192,7 +213,7 @@ def _string(data: bytes, offset: int) -> bytes:
     return data[offset : data.find(b"\0", offset)]
 
 
-def _sorted_stretch(names: Sequence[bytes]) -> tuple[int, int] | None:
+def _sorted_stretch(names: Sequence[bytes], effort: _Effort) -> tuple[int, int] | None:
     """First and last of the longest run of names that are sorted in a few parts, none of them short."""
     parts: list[list[int]] = []
     for index, name in enumerate(names):
@@ -205,14 +226,14 @@ def _sorted_stretch(names: Sequence[bytes]) -> tuple[int, int] | None:
     best: tuple[int, int] | None = None
     run: list[list[int]] = []
     for part in (*parts, []):
-        if len(part) >= _SHORTEST and (not run or run[-1][-1] + 1 == part[0]):
+        if len(part) >= effort.shortest and (not run or run[-1][-1] + 1 == part[0]):
             run.append(part)
             run = run[-_RESTARTS - 1 :]
             first, last = run[0][0], part[-1] + 1
-            if last - first >= _LEAST and (best is None or last - first > best[1] - best[0]):
+            if last - first >= effort.least and (best is None or last - first > best[1] - best[0]):
                 best = first, last
         else:
-            run = [part] if len(part) >= _SHORTEST else []
+            run = [part] if len(part) >= effort.shortest else []
     return best
 
 
@@ -223,9 +244,11 @@ def _read(data: bytes, found: _Found) -> tuple[Export, ...] | None:
     end = found.start + count * layout.word * layout.fields
     strings = min(offset for offset in (*found.name_offsets, *found.namespace_offsets) if offset >= 0)
     gap = strings - end
-    each = next((each for each in (0, 1, 4, 5, 8) if 0 <= gap - each * count <= _SLACK), None)
-    if each is None:
+    fitting = [each for each in (0, 1, 4, 5, 8) if 0 <= gap - each * count <= _SLACK]
+    exact = [each for each in fitting if each * count == gap]
+    if len(exact or fitting) != 1:
         return None
+    (each,) = exact or fitting
     crcs: Sequence[int | None] = [None] * count
     if each in (4, 5):
         crcs = follow_crcs(data, end, struct.unpack_from(f"{layout.order}{count}I", data, end), layout.order)
