@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import re
 import struct
+import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
+from heapq import nlargest
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -24,13 +27,19 @@ _IN_STRINGS = re.compile(rb"[\w.$:,*\0-]+")
 _OUTSIDE = bytes(byte if _IN_STRINGS.match(bytes((byte,))) else 255 for byte in range(256))
 #: so many zeros are no end of a string, and of the empty one behind it, but the end of all
 _ZEROS = bytes(8)
-#: how far a block of names reaches
-_BLOCK = 4 << 20
+#: how far a block of names reaches; more than the names of any kernel's exports
+_BLOCK, _NAMES = 4 << 20, 1 << 20
 #: a table is sorted, each kind of export by itself: so often the alphabet begins anew
 _RESTARTS = 5
 #: bytes of a name, on the average at least: what has fewer is not text
 _AVERAGE = 6
 _SLACK = 72
+#: runs of entries that are looked into, the longest first
+_MOST_RUNS = 8
+#: types of relocations that mean "the kernel's base plus the addend": arm64, riscv, powerpc, s390, x86-64
+_RELATIVE = (0x403, 3, 22, 12, 8)
+#: fewer records of that kind are none; one in so many is looked at
+_RECORDS, _EACH = 2000, 64
 
 
 class _Effort(NamedTuple):
@@ -44,10 +53,24 @@ class _Effort(NamedTuple):
     """names in each sorted part of a table"""
     sample: int
     """one entry in so many is looked at first"""
+    aligned: bool = True
+    """whether the image begins at a page, and not behind something else"""
+    votes: int = 200
+    """so many addresses are asked where the image begins"""
+    share: int = 4
+    """one in so many of them must agree"""
 
 
-#: as most kernels want it; a very large table; one of a kernel that exports little (CONFIG_TRIM_UNUSED_KSYMS)
-_EFFORTS = (_Effort(700 << 10, 150, 24, 32), _Effort(3 << 20, 150, 24, 32), _Effort(64 << 10, 40, 6, 8))
+#: as most kernels want it; a very large table; a dump; a kernel that exports little (CONFIG_TRIM_UNUSED_KSYMS)
+_EFFORTS = (
+    _Effort(700 << 10, 150, 24, 32),
+    _Effort(3 << 20, 150, 24, 32),
+    _Effort(700 << 10, 150, 24, 32, aligned=False, votes=40),
+    _Effort(64 << 10, 40, 6, 8),
+)
+
+
+_Places = dict[int, list[int]]
 
 
 class _Found(NamedTuple):
@@ -67,12 +90,63 @@ def search(data: bytes) -> tuple[Export, ...] | None:
     likely = "<" if data[3::4].count(0) >= data[0::4].count(0) else ">"
     layouts = sorted(_LAYOUTS, key=lambda layout: layout.order != likely)
     for effort in _EFFORTS:
-        for start, end in _blocks(data, effort.least):
-            for layout in layouts:
-                found = _search(data, layout, start, end, effort)
-                if found and (exports := _read(data, found)):
-                    return exports
+        if exports := _searched(data, layouts, effort):
+            return exports
+    for order in dict.fromkeys((likely, "<", ">")):
+        relocated = _relocated(data, order)
+        if relocated and (exports := _searched(relocated, layouts, _EFFORTS[0])):
+            return exports
     return None
+
+
+def _searched(data: bytes, layouts: Sequence[Layout], effort: _Effort) -> tuple[Export, ...] | None:
+    for start, end in _blocks(data, effort):
+        begins = cache(partial(_begins, data, start, end, effort))
+        for layout in layouts:
+            found = _search(data, layout, start, end, begins, effort)
+            if found and (exports := _read(data, found)):
+                return exports
+    return None
+
+
+def _relocated(data: bytes, order: str) -> bytes | None:
+    """The image as a kernel leaves it that writes addresses into itself when it starts; None where it has no list.
+
+    The list has records of 24 bytes: a place, the type for "base plus addend", the addend. Some linkers leave zeros in
+    the places: arm64 up to 4.18, powerpc, riscv.
+    """
+    size = len(data) // 8
+    view = memoryview(data)[: size * 8]
+    kinds = {int.from_bytes(struct.pack(f"{order}Q", kind), sys.byteorder) for kind in _RELATIVE}
+    for phase in range(3):
+        sampled = view.cast("Q")[phase :: 3 * _EACH].tolist()
+        first, last = max((_longest_run(sampled, kind) for kind in kinds), key=lambda run: run[1] - run[0])
+        if (last - first) * _EACH < _RECORDS:
+            continue
+        begin, stop = 8 * phase + 24 * _EACH * first - 8, 8 * phase + 24 * _EACH * (last - 1) + 16
+        words = struct.unpack(f"{order}{(stop - begin) // 8}Q", data[begin:stop])
+        addends = words[2::3]
+        distinct = sorted({*addends})
+        for start, end in _blocks(data, _EFFORTS[0]):
+            every = _EFFORTS[0]._replace(votes=len(distinct), share=50)
+            base = _base(distinct, _begins(data, start, end, every), every)
+            if base is not None:
+                made = bytearray(data)
+                for place, addend in zip(words[0::3], addends):
+                    if 0 <= place - base <= len(made) - 8:
+                        struct.pack_into(f"{order}Q", made, place - base, addend)
+                return bytes(made)
+    return None
+
+
+def _longest_run(values: Sequence[int], wanted: int) -> tuple[int, int]:
+    """First and last of the longest run of one value."""
+    best, start = (0, 0), 0
+    for index, value in enumerate((*values, None)):
+        if value != wanted:
+            best = max(best, (start, index), key=lambda run: run[1] - run[0])
+            start = index + 1
+    return best
 
 
 #: the usual ones first: a table that is sorted, and followed by as many bytes as it must be, is no chance
@@ -84,7 +158,7 @@ _LAYOUTS = [
 ]
 
 
-def _blocks(data: bytes, least: int) -> list[tuple[int, int]]:
+def _blocks(data: bytes, effort: _Effort) -> list[tuple[int, int]]:
     """Where names stand close together around an anchor, the smallest first."""
     found: list[tuple[int, int]] = []
     for anchor in _ANCHORS:
@@ -99,13 +173,16 @@ def _blocks(data: bytes, least: int) -> list[tuple[int, int]]:
                 start = low + data[low:at].translate(_OUTSIDE).rfind(b"\xff") + 1
                 known = match.end() if match else at + 1
                 names = data.count(b"\0", start, known)
-                if names >= least and known - start >= _AVERAGE * names:
+                if names >= effort.least and known - start >= _AVERAGE * names:
                     found.append((start, known))
             at = data.find(anchor, known)
-    return sorted(found, key=lambda block: block[1] - block[0])
+    blocks = sorted(found, key=lambda block: block[1] - block[0])
+    return blocks if effort.aligned else [block for block in blocks if block[1] - block[0] < _NAMES]
 
 
-def _search(data: bytes, layout: Layout, start: int, end: int, effort: _Effort) -> _Found | None:
+def _search(
+    data: bytes, layout: Layout, start: int, end: int, begins: Callable[[], _Places], effort: _Effort
+) -> _Found | None:
     """The longest table of that layout before the block of names."""
     low = max(0, start - effort.before) & -layout.word
     # the end of a table may look like the beginning of the names behind it
@@ -115,7 +192,11 @@ def _search(data: bytes, layout: Layout, start: int, end: int, effort: _Effort) 
     for phase in range(layout.fields):
         names = words[phase + 1 :: layout.fields]
         places = range(low + layout.word * (phase + 1), low + size, layout.word * layout.fields)
-        for first, last, base in _runs(layout, names, places, start, end, data, effort):
+        runs = _runs(layout, names, places, start, end, effort)
+        for first, last in nlargest(_MOST_RUNS, runs, key=lambda run: run[1] - run[0]):
+            base = 0 if layout.relative else _base(names[first:last], begins(), effort)
+            if base is None:
+                continue
             offsets = [
                 (place + word if layout.relative else word - base)
                 for word, place in zip(names[first:last], places[first:last])
@@ -128,16 +209,16 @@ def _search(data: bytes, layout: Layout, start: int, end: int, effort: _Effort) 
 
 
 def _runs(
-    layout: Layout, names: Sequence[int], places: Sequence[int], start: int, end: int, data: bytes, effort: _Effort
-) -> Iterator[tuple[int, int, int]]:
-    """First and last of each long run of entries whose names are in the block, and the address of the image's start."""
+    layout: Layout, names: Sequence[int], places: Sequence[int], start: int, end: int, effort: _Effort
+) -> Iterator[tuple[int, int]]:
+    """First and last of each long run of entries whose names may be in the block."""
     for begin, stop in _near(layout, names, places, start, end, effort):
         first = begin
         if layout.relative:
             for index in range(begin, stop + 1):
                 if index == stop or not start <= places[index] + names[index] < end:
                     if index - first >= effort.least:
-                        yield first, index, 0
+                        yield first, index
                     first = index + 1
             continue
         low = high = names[begin]
@@ -147,9 +228,7 @@ def _runs(
             if high - low >= end - start or index == stop:
                 run = names[first:index]
                 if index - first >= effort.least and 2 * len(set(run)) > len(run):
-                    base = _base(run, start, end, data)
-                    if base is not None:
-                        yield first, index, base
+                    yield first, index
                 first, low, high = index, word, word
 
 
@@ -173,18 +252,26 @@ def _near(
             first = None
 
 
-def _base(names: Sequence[int], start: int, end: int, data: bytes) -> int | None:
-    """The address of the image's first byte: where most pointers would point to a name's beginning."""
-    begins: dict[int, list[int]] = {}
+def _begins(data: bytes, start: int, end: int, effort: _Effort) -> _Places:
+    """Where the names of a block begin, by what is the same of an offset and its address."""
+    mask = 0xFFF if effort.aligned else 0
+    found: _Places = {}
     at = start
     while 0 <= at < end:
-        begins.setdefault(at & 0xFFF, []).append(at)
+        found.setdefault(at & mask, []).append(at)
         at = data.find(b"\0", at, end) + 1 or end
+    return found
+
+
+def _base(names: Sequence[int], begins: _Places, effort: _Effort) -> int | None:
+    """The address of the image's first byte: where most pointers would point to a name's beginning."""
+    mask = 0xFFF if effort.aligned else 0
+    asked = names[:: max(1, len(names) // effort.votes)]
     votes: Counter[int] = Counter()
-    for word in names[:: max(1, len(names) // 200)]:
-        votes.update(word - place for place in begins.get(word & 0xFFF, ()))
+    for word in asked:
+        votes.update(word - place for place in begins.get(word & mask, ()))
     (winner, count), *_ = votes.most_common(1) or [(0, 0)]
-    return winner if 4 * count >= min(200, len(names)) else None
+    return winner if effort.share * count >= len(asked) else None
 
 
 def _table(
