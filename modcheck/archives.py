@@ -16,7 +16,9 @@ import struct
 import sys
 import tarfile
 import tempfile
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from typing import IO, Any, NamedTuple
 
 from .errors import TargetError, UnreadableError
@@ -50,11 +52,13 @@ class Archive:
         :raises UnreadableError: one cannot be read, or is damaged
         :raises TargetError: one is no archive that is known here, or is too large
         """
+        kept = ExitStack()
+        weakref.finalize(self, kept.close)
         self._members: dict[str, Member] = {}
         self._folders: dict[str, dict[str, None]] = {"": {}}
         for path in paths:
             try:
-                for name, member in _members(path):
+                for name, member in _members(path, kept):
                     self._add(_normal(name), member, path)
             except OSError as error:
                 raise UnreadableError(path, (error.strerror or str(error)).lower()) from None
@@ -175,17 +179,17 @@ def _normal(name: str) -> str:
     return "/".join(part for part in name.split("/") if part not in ("", "."))
 
 
-def _members(path: str) -> Iterator[tuple[str, Member | None]]:
-    """Names and places of all members; None for a folder."""
-    file = open(path, "rb")  # noqa: SIM115 - members are read from it later
+def _members(path: str, kept: ExitStack) -> Iterator[tuple[str, Member | None]]:
+    """Names and places of all members; None for a folder. Files that they are read from later go to `kept`."""
+    file = kept.enter_context(open(path, "rb"))  # noqa: SIM115
     start = file.read(8)
     file.seek(0)
     if start == b"!<arch>\n":
-        yield from _tar_members(_content_of_deb(file, path))
+        yield from _tar_members(_content_of_deb(file, path, kept))
     elif start[:4] == b"\xed\xab\xee\xdb":
-        yield from _cpio_members(_content_of_rpm(file, path), path)
+        yield from _cpio_members(_content_of_rpm(file, path, kept), path)
     else:
-        yield from _tar_members(_plain(file, path))
+        yield from _tar_members(_plain(file, path, kept))
 
 
 class _Part(io.RawIOBase):
@@ -231,18 +235,18 @@ def _tar_members(file: IO[bytes]) -> Iterator[tuple[str, Member | None]]:
                 yield info.name, Member(file, info.offset_data, info.size)
 
 
-def _content_of_deb(file: IO[bytes], path: str) -> IO[bytes]:
+def _content_of_deb(file: IO[bytes], path: str, kept: ExitStack) -> IO[bytes]:
     """data.tar of a Debian package: the member of an ar archive."""
     file.seek(8)
     while header := file.read(60):
         name, size = header[:16].rstrip(b" /"), int(header[48:58])
         if name.startswith(b"data.tar"):
-            return _plain(file, path, size)
+            return _plain(file, path, kept, size)
         file.seek(size + size % 2, os.SEEK_CUR)
     raise TargetError(path, "a Debian package without data.tar")
 
 
-def _content_of_rpm(file: IO[bytes], path: str) -> IO[bytes]:
+def _content_of_rpm(file: IO[bytes], path: str, kept: ExitStack) -> IO[bytes]:
     """The cpio archive behind a package's lead and two headers, the first of which is padded to 8 bytes."""
     at = 96
     for alignment in (8, 1):
@@ -252,7 +256,7 @@ def _content_of_rpm(file: IO[bytes], path: str) -> IO[bytes]:
             raise ValueError("no header where one must be")
         at += (16 + 16 * count + size + alignment - 1) // alignment * alignment
     file.seek(at)
-    return _plain(file, path)
+    return _plain(file, path, kept)
 
 
 def _cpio_members(file: IO[bytes], path: str) -> Iterator[tuple[str, Member | None]]:
@@ -277,7 +281,7 @@ def _cpio_members(file: IO[bytes], path: str) -> Iterator[tuple[str, Member | No
         file.seek(start + size + 3 & -4)
 
 
-def _plain(file: IO[bytes], path: str, size: int | None = None) -> IO[bytes]:
+def _plain(file: IO[bytes], path: str, kept: ExitStack, size: int | None = None) -> IO[bytes]:
     """What `file` holds from here on, `size` bytes of it or all: as it is, or unpacked into a file without a name."""
     start = file.tell()
     rest = os.fstat(file.fileno()).st_size - start if size is None else size
@@ -285,7 +289,7 @@ def _plain(file: IO[bytes], path: str, size: int | None = None) -> IO[bytes]:
     file.seek(start)
     if kind is None and start == 0:
         return file
-    plain = tempfile.TemporaryFile()  # noqa: SIM115 - kept open, and gone with the process
+    plain = kept.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
     source = _Part(file, rest)
     stream = _OPENED[kind](source) if kind else source
     while chunk := stream.read(_CHUNK):

@@ -79,7 +79,8 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
 
     :raises UnreadableError: no such file, no permission, a folder, or larger than `LIMIT`
     """
-    if found := _inside(path):
+    found = _inside(path)
+    if found and found[1]:  # the archive itself is on the disk
         return found[0].read(found[1], os.fspath(path))
     try:
         mode = os.stat(path).st_mode

@@ -48,7 +48,7 @@ def table(
             here = start + (index * fields + field) * word
             image += struct.pack(order + kind, value - here if relative else value + base)
     elsewhere = strings + len(texts) + 3 & -4
-    for index, row in enumerate(rows):
+    for row in rows:
         if crc == -4:
             image += struct.pack(f"{order}i", elsewhere - crcs)
         elif crc:

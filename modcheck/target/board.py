@@ -19,8 +19,8 @@ from .btf import read_btf
 from .facts import is_true
 from .symvers import KERNEL, Symvers, render
 
-#: what `modcheck capture` begins with; a later form has another number
-CAPTURE, _FORM = "modcheck/capture", "modcheck capture 1"
+#: what `modcheck capture` begins and ends with; a later form has another number
+CAPTURE, CAPTURE_END, _FORM = "modcheck/capture", "modcheck/missing", "modcheck capture 1"
 _EXPORT = re.compile(rb"(?m)^\S+ \S __ksymtab_(\S+)$")
 
 
@@ -96,6 +96,11 @@ class Board:
         """The kernel's memory, where no image could be read."""
         path = self.origin("modcheck/kcore")
         return path if is_file(path) else None
+
+    def no_image(self) -> str:
+        """Why there is no image of it in a capture, as the board has told."""
+        lines = (self.text(CAPTURE_END) or "").split("\n")
+        return "; ".join(line for line in lines if line.startswith(("boot", "proc/kcore", "modcheck/kcore")))
 
     def runs(self, kernel: bytes) -> bool | None:
         """Whether the plain image `kernel` is what runs there; None where nothing tells.

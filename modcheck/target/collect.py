@@ -179,12 +179,15 @@ class Collector:
             else:
                 self.use_image(image)
                 return
-        if board and (path_of_memory := board.kcore()):
+        memory = board.kcore() if board else None
+        if memory:
             try:
-                self.use_image(Image(path_of_memory))
+                self.use_image(Image(memory))
             except ModcheckError as error:
                 self.notes.append(f"{error}; not used")
             self.all_certificates = False  # a kernel forgets them when it has started
+        elif board and board.captured and (why := board.no_image()):
+            self.notes.append(f"no kernel image in {board.path}: {why} (run the capture as root)")
 
     def use_image(self, image: Image) -> None:
         """Add what a kernel image tells."""
@@ -223,22 +226,36 @@ class Collector:
             return [survey.table, self._inferred(survey, names)]
         rows = {row.name: row.crc for table in (survey.table, kernel) for row in table}
         references = survey.references
-        differing = sum(count for (name, crc), count in references.items() if rows.get(name, crc) != crc)
+        differing = sum(
+            count for (name, crc), count in references.items() if crc is not None and rows.get(name, crc) != crc
+        )
         absent = sum(count for (name, _), count in references.items() if name not in rows)
-        shown = self.image.vermagic() if self.image else None
-        others = self.reference.vermagic if self.reference and shown and self.reference.vermagic != shown else None
         told = f"{references.total()} references of modules in {self.modules.path} to symbols"
+        others = self._contradictions()
         if others or (kernel.has_crcs and differing):
-            why = f"vermagic is {shown!r} there and {others!r} here; " if others else ""
             self.notes.append(
-                f"{kernel.path} and {self.modules.path} are not of one build: {why}of {told} {differing} have another "
-                f"CRC than the image, {absent} name none that is there; the image is used, the modules are not"
+                f"{kernel.path} and {self.modules.path} are not of one build: {others}of {told} {differing} have "
+                f"another CRC than the image, {absent} name none that is there; the image is used, the modules are not"
             )
             self.modules = self.reference = None
             return [kernel]
         if references:
             self.notes.append(f"of {told}, {differing} disagree with {kernel.path}, {absent} name none that is there")
         return [kernel, survey.table]
+
+    def _contradictions(self) -> str:
+        """In what else than CRCs a module differs from the image; empty where it does not."""
+        module, image = self.reference, self.image
+        if module is None or image is None:
+            return ""
+        shown, btf = image.vermagic(), self.btf.value
+        size = btf.struct_size("module") if btf and self.btf.origin == image.path else None
+        told = ""
+        if shown and module.vermagic != shown:
+            told += f"vermagic is {shown!r} there and {module.vermagic!r} here; "
+        if size and module.this_module_size and module.this_module_size != size:
+            told += f"struct module has {size} bytes there and {module.this_module_size} here; "
+        return told
 
     def _inferred(self, survey: Survey, names: Symvers | None) -> Symvers:
         """What is known of the kernel's own exports by the modules that use them; `names` has all names, or is None."""

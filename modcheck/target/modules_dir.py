@@ -28,8 +28,8 @@ class Survey(NamedTuple):
 
     table: Symvers
     """what they export, with their paths as kbuild writes them"""
-    references: Counter[tuple[str, int]]
-    """how often they refer to which symbol with which CRC (`__versions`)"""
+    references: Counter[tuple[str, int | None]]
+    """how often they refer to which symbol with which CRC (`__versions`), or where they have none, just refer to it"""
     used: tuple[Export, ...]
     """what they use of the kernel's own exports, as far as that tells of them: none is in a namespace that one of its
     users does not import"""
@@ -154,7 +154,7 @@ class ModulesDir:
     def survey(self) -> Survey:
         """Read all modules, none of which is kept."""
         rows: list[Export] = []
-        references: Counter[tuple[str, int]] = Counter()
+        references: Counter[tuple[str, int | None]] = Counter()
         crcs: dict[str, set[int | None]] = {}
         namespaces: dict[str, frozenset[str]] = {}
         for name in sorted(self._files):
@@ -164,20 +164,24 @@ class ModulesDir:
                 continue
             path = picked[0].removeprefix("kernel/").partition(".ko")[0]
             rows += [export._replace(owner=path) for export in module.exports]
-            recorded = module.versions or module.versions_ext or ()
-            references.update((symbol, crc & 0xFFFFFFFF) for symbol, crc in recorded)
+            used: Iterable[tuple[str, int | None]] = (
+                module.versions
+                or module.versions_ext
+                or ((one.name, None) for one in module.undefined if one.bind != STB_WEAK)
+            )
+            used = [(symbol, crc and crc & 0xFFFFFFFF) for symbol, crc in used if symbol]
+            references.update(used)
             if not self._settled(picked[0], module):
                 continue
-            names = recorded or [(one.name, None) for one in module.undefined if one.bind != STB_WEAK]
             importable = frozenset(("", *module.import_namespaces))
-            for symbol, crc in names:
+            for symbol, crc in used:
                 crcs.setdefault(symbol, set()).add(crc)
                 namespaces[symbol] = namespaces.get(symbol, importable) & importable
         kernels = sorted(name for name in crcs.keys() - {row.name for row in rows} if len(crcs[name]) == 1)
-        used = (
+        known = (
             Export(one, crcs[one].pop(), None, _namespace(namespaces[one]), KERNEL, inferred=True) for one in kernels
         )
-        return Survey(Symvers(render(rows), self.path), references, tuple(used))
+        return Survey(Symvers(render(rows), self.path), references, tuple(known))
 
     def _settled(self, relative: str, module: Module) -> bool:
         """Whether what a module uses, and no module here exports, is certain to be the kernel's own.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import TargetError
 from ..files import is_file, list_folder, mount
-from .board import CAPTURE, Board
+from .board import CAPTURE, CAPTURE_END, Board
 from .tree import Tree, find_tree, is_tree
 
 if TYPE_CHECKING:
@@ -79,6 +79,8 @@ def sort_sources(paths: Sequence[str], release: str | None, *, running: bool = F
                 found.board = Board(path)
                 if not found.board.captured:
                     raise TargetError(path, "a capture of a later modcheck")
+                if not is_file(os.path.join(path, CAPTURE_END)):
+                    raise TargetError(path, f"the capture is cut off: it ends without {CAPTURE_END}")
             _root(path, release or (found.board.release() if found.board else None), found)
         elif is_modules_dir(path):
             found.modules_dir = found.modules_dir or path

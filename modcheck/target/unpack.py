@@ -24,6 +24,8 @@ _BANNER = re.compile(rb"Linux version (\d+\.\d+\S*) [ -~]*\n\0")
 #: least size of a kernel once unpacked: what is smaller and found by searching was none
 _LEAST = 1 << 20
 _LAYERS = 6
+#: how streams of lz4 and lzo begin
+_LITERAL = (b"\x02\x21\x4c\x18", b"\x04\x22\x4d\x18", b"\x89LZO\0\r\n\x1a\n")
 
 
 class Unpacked(NamedTuple):
@@ -88,9 +90,14 @@ def _peel(data: bytes, layers: list[str], troubles: list[str], budget: int) -> b
                 troubles.append(f"{codec}: {error}")
                 return None
             budget -= len(data)
-    if find_banner(data):
-        return _from_header(data)
-    return _searched(data, layers, troubles, budget)
+    banner = find_banner(data)
+    # these codecs may leave such a line as it is
+    packed = banner and any(data.find(magic, 0, banner.start()) >= 0 for magic in _LITERAL)
+    if banner is None or packed:
+        found = _searched(data, layers, troubles, budget)
+        if found or banner is None:
+            return found
+    return _from_header(data)
 
 
 def _searched(data: bytes, layers: list[str], troubles: list[str], budget: int) -> bytes | None:
@@ -104,7 +111,7 @@ def _searched(data: bytes, layers: list[str], troubles: list[str], budget: int) 
         try:
             plain = unpack_stream(view[match.start() :], codec, min(LIMIT, budget))
         except StreamError as error:
-            if codec != "lzma":  # whose beginning is no magic number, and often chance
+            if codec != "lzma" or not match.start():  # whose beginning is no magic number, and often chance
                 troubles.append(f"{codec} at {match.start()}: {error}")
             continue
         budget -= len(plain)

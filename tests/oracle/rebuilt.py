@@ -1,4 +1,4 @@
-"""Modules built against a headers directory whose Module.symvers is the one that modcheck rebuilt from image and modules."""
+"""Modules built against headers whose Module.symvers is the one that modcheck rebuilt from image and modules."""
 
 from __future__ import annotations
 

@@ -47,5 +47,7 @@ def duplicate_export(load: Load) -> Iterator[Answer]:
             yield Finding(DUPLICATE_RULE, "error", summary, "ENOEXEC", (line(text),), details)
             return
     symbols = load.target.symbols
-    if load.module.exports and (symbols is None or not symbols.complete):
+    known = symbols and (symbols.complete or (symbols.has_kernel and load.loader != "modprobe"))
+    # modpost lets no symbol be exported twice within one build
+    if load.module.exports and not known and not load.own_build:
         yield Unknown(DUPLICATE_RULE, needs.SYMVERS)
