@@ -114,6 +114,10 @@ class Archive:
             rest += [one for one in member.link.split("/") if one not in ("", ".")][::-1]
         return "/".join(done)
 
+    def real_name(self, name: str) -> str:
+        """The name of what `name` leads to, `name` itself where that is nothing."""
+        return self._find(name) or name
+
     def is_file(self, name: str) -> bool:
         """Whether `name` leads to a regular file."""
         return self._find(name) in self._members

@@ -64,6 +64,15 @@ def is_folder(path: str | os.PathLike[str]) -> bool:
     return found[0].is_folder(found[1]) if found else os.path.isdir(path)
 
 
+def real_path(path: str) -> str:
+    """`path` with all links followed."""
+    found = _inside(path)
+    if found is None:
+        return os.path.realpath(path)
+    archive, name = found
+    return os.path.join(os.path.abspath(path)[: -len(name) or None], archive.real_name(name))
+
+
 def list_folder(path: str | os.PathLike[str]) -> list[str]:
     """The names of what is in a folder, sorted; nothing where there is none, or none that can be read."""
     if found := _inside(path):

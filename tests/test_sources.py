@@ -22,6 +22,7 @@ from test_ksymtab import table
 
 from modcheck import archives, files, predict, read_module, read_target
 from modcheck.errors import ModcheckError, TargetError, UnreadableError
+from modcheck.target.ksymtab import kernel_exports
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -167,6 +168,8 @@ def captured(root: Path, path: Path) -> Path:
         "proc/kallsyms": b"0 T _text\n",
     }.items():
         file = board / name
+        if file.exists():
+            continue
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
     (board / "sys/module/sample_export").mkdir()
@@ -315,6 +318,46 @@ def test_without_image_nothing_is_guessed(root: Path, tmp_path: Path) -> None:
         assert (one.verdict, [unknown.rule for unknown in one.unchecked]) == ("unknown", ["unknown-symbol"])
     stale = predict(read_module(SAMPLES / "rk3588-modversions/chrdevbase.ko"), target)
     assert stale.verdict == "refused"
+
+
+def test_names_of_exports_without_their_crcs(root: Path, tmp_path: Path) -> None:
+    """kallsyms of a board whose image nobody may read: what it does not name is not there; of the rest all is open."""
+    other = tmp_path / "root"
+    shutil.copytree(root, other, symlinks=True)
+    (other / f"boot/vmlinuz-{RELEASE}").unlink()
+    truth = kernel_exports(table("arm64-6.1")) or ()
+    rows = [row for gpl in (False, True) for row in sorted(truth) if row.gpl == gpl]
+    (other / "proc").mkdir()
+    lines = ["0 T _text", *(f"0 r __ksymtab_{row.name}" for row in rows), "0 t init\t[sample_export]"]
+    (other / "proc/kallsyms").write_text("\n".join(lines) + "\n")
+    target = read_target(captured(other, tmp_path / "board.tar"))
+    assert target.symbols is not None
+    found = {row.name: row for one in target.symbols.tables for row in one if row.inferred}
+    assert {name: row.gpl for name, row in found.items()} == {row.name: row.gpl for row in truth}
+    crcs = {row.name: row.crc for row in truth}
+    assert {name for name, row in found.items() if row.crc is not None} >= {"module_layout"}
+    assert all(row.crc in (None, crcs[name]) for name, row in found.items())
+    own = predict(read_module(SAMPLE / "sample_import.ko"), target)
+    assert own.verdict == "loads"
+    open_rules = {"symbol-version", "namespace"}
+    one = predict(read_module(SAMPLE / "chrdevbase.ko"), target)
+    assert (one.verdict, {unknown.rule for unknown in one.unchecked}) == ("unknown", open_rules)
+    other_kernels = predict(read_module(SAMPLES / "rk3588-modversions/chrdevbase.ko"), target)
+    assert (other_kernels.verdict, other_kernels.errno) == ("refused", "ENOEXEC")
+    gpl_only = predict(read_module(SAMPLE / "sample_proprietary.ko"), target, loader="insmod")
+    assert (gpl_only.verdict, gpl_only.errno) == ("refused", "ENOENT")
+
+
+def test_headers_and_a_link_to_them_are_one(tmp_path: Path) -> None:
+    """As Debian's headers packages have it: the tree, and /lib/modules/RELEASE/build, which leads to it."""
+    tree = tmp_path / "root/usr/src/linux-headers-6.1"
+    shutil.copytree(SAMPLE / "tree", tree)
+    link = tmp_path / "root/lib/modules/6.1/build"
+    link.parent.mkdir(parents=True)
+    link.symlink_to("/usr/src/linux-headers-6.1")
+    target = read_target(tar(tmp_path / "root", tmp_path / "headers.tar"))
+    assert target.symbols is not None
+    assert (target.release, target.symbols.complete, target.built_here) == (RELEASE, True, True)
 
 
 @pytest.mark.parametrize("form", ["tar", "rpm", "deb"])

@@ -30,7 +30,7 @@ _TARGET_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--kernel-version", metavar="STR", help="Its version, where the release does not tell it."),
     click.option("--vermagic", metavar="STR", help="Its whole vermagic."),
     click.option("--config", type=_PATH, metavar="FILE", help="Its .config, or /proc/config.gz."),
-    click.option("--kernel", type=_PATH, metavar="FILE", help="Its image (vmlinuz, Image, vmlinux)."),
+    click.option("--kernel", type=_PATH, metavar="FILE", help="Its image (vmlinuz, Image, uImage, FIT, boot.img, …)."),
     click.option("--modules-dir", type=_PATH, metavar="DIR", help="Its /lib/modules/RELEASE."),
     click.option("--arch", metavar="NAME", help="Its architecture."),
     click.option("--vendor", metavar="NAME", help="Whose kernel it is: upstream, debian, …"),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..errors import TargetError
-from ..files import is_file, list_folder, mount
+from ..files import is_file, is_folder, list_folder, mount
 from .board import CAPTURE, CAPTURE_END, Board
 from .tree import Tree, find_tree, is_tree
 
@@ -114,7 +114,10 @@ def is_modules_dir(path: str) -> bool:
     """Whether `path` is a `/lib/modules/RELEASE`."""
     installed = os.path.basename(os.path.dirname(os.path.abspath(path))) == "modules"
     lists = _LISTS if installed else _LISTS[:-1]
-    return any(is_file(os.path.join(path, name)) for name in lists) and not is_tree(path)
+    known = any(is_file(os.path.join(path, name)) for name in lists) or (
+        installed and is_folder(os.path.join(path, "kernel"))  # as packages have it that hold the modules alone
+    )
+    return known and not is_tree(path)
 
 
 def _root(root: str, release: str | None, found: Sources) -> None:

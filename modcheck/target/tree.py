@@ -10,7 +10,7 @@ import os
 import re
 
 from ..errors import TargetError, UnreadableError
-from ..files import is_file, is_folder, list_folder, read_bytes
+from ..files import is_file, is_folder, list_folder, read_bytes, real_path
 
 _RELEASE_HEADERS = ("include/generated/utsrelease.h", "include/linux/utsrelease.h", "include/linux/version.h")
 _UTS_RELEASE = r'(?m)^#define\s+UTS_RELEASE\s+"([^"]*)"'
@@ -106,7 +106,7 @@ def find_tree(path: str, release: str | None = None) -> Tree:
         around = os.path.join(path, folder)
         for candidate in (os.path.join(around, name, inside).rstrip(os.sep) for name in list_folder(around)):
             if is_tree(candidate):
-                found.setdefault(os.path.realpath(candidate), Tree(candidate))
+                found.setdefault(real_path(candidate), Tree(candidate))
     trees = list(found.values())
     if release is not None and len(trees) > 1:
         trees = [tree for tree in trees if (known := tree.release()) and known[0] == release]
