@@ -70,7 +70,8 @@ class Image:
 
     def vermagic(self) -> str | None:
         """What the modules of its build have for vermagic; None where the image has no such string."""
-        found = re.search(re.escape(self.release().encode()) + rb" (?:[\w-]+ ?)*(?=\0)", self.data)
+        words = rb" (?:[\w-]{1,64}(?: [\w-]{1,64}){0,15} ?)?(?=\0)"
+        found = re.search(re.escape(self.release().encode()) + words, self.data)
         return found[0].decode("ascii") if found else None
 
     def config(self) -> Config | None:

@@ -20,10 +20,12 @@ from ..errors import TargetError
 from ..files import LIMIT
 from .streams import MAGIC, StreamError, unpack_stream
 
-_BANNER = re.compile(rb"Linux version (\d+\.\d+\S*) [ -~]*\n\0")
+_BANNER = re.compile(rb"Linux version (\d+\.\d+\S{0,80}) [ -~]{0,1000}\n\0")
 #: least size of a kernel once unpacked: what is smaller and found by searching was none
 _LEAST = 1 << 20
 _LAYERS = 6
+#: so many streams are tried, and so many of those that fail are told
+_TRIES, _TOLD = 10_000, 4
 #: how streams of lz4 and lzo begin
 _LITERAL = (b"\x02\x21\x4c\x18", b"\x04\x22\x4d\x18", b"\x89LZO\0\r\n\x1a\n")
 
@@ -68,7 +70,9 @@ def unpack(data: bytes, path: str) -> Unpacked:
         else:
             what += f" (it begins with {data[:8].hex(' ')})" if data else " (it is empty)"
         hint = "; a .config goes to --config, a Module.symvers to --symvers" if data[:512].isascii() else ""
-        raise TargetError(path, "; ".join((what, *dict.fromkeys(troubles))) + hint)
+        told = [*dict.fromkeys(troubles)]
+        told[_TOLD:] = [f"and {len(told) - _TOLD} more"] if len(told) > _TOLD else []
+        raise TargetError(path, "; ".join((what, *told)) + hint)
     return Unpacked(found, tuple(layers))
 
 
@@ -103,19 +107,18 @@ def _peel(data: bytes, layers: list[str], troubles: list[str], budget: int) -> b
 def _searched(data: bytes, layers: list[str], troubles: list[str], budget: int) -> bytes | None:
     """The kernel in one of the compressed streams anywhere in `data`."""
     view = memoryview(data)
-    end = 0
     for match in MAGIC.finditer(data):
-        if match.start() < end or budget <= 0 or len(layers) >= _LAYERS:
-            continue
+        if budget <= 0 or len(troubles) > _TRIES or len(layers) >= _LAYERS:
+            break
         codec = match.lastgroup or ""
         try:
             plain = unpack_stream(view[match.start() :], codec, min(LIMIT, budget))
         except StreamError as error:
-            if codec != "lzma" or not match.start():  # whose beginning is no magic number, and often chance
-                troubles.append(f"{codec} at {match.start()}: {error}")
+            troubles.append(f"{codec} at {match.start()}: {error}")
             continue
         budget -= len(plain)
         if len(plain) < _LEAST:
+            troubles.append(f"{codec} at {match.start()}: {len(plain)} bytes, no kernel")
             continue
         inside = [*layers, codec]
         if kernel := _peel(plain, inside, troubles, budget):

@@ -9,12 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent.parent / "tools"))
-
-from debian import open_archive
-
 from .errors import OracleError
-from .kernels import ROLES, Kernel
+from .kernels import ROLES, Kernel, open_archive
 
 SOURCES = Path(__file__).parent.parent.parent / "sample_modules/src"
 #: Debian's architecture: kbuild's ARCH, and the prefix of the compiler
