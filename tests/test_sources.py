@@ -320,6 +320,38 @@ def test_without_image_nothing_is_guessed(root: Path, tmp_path: Path) -> None:
     assert stale.verdict == "refused"
 
 
+def test_a_module_built_elsewhere_proves_nothing(root: Path, tmp_path: Path) -> None:
+    """One in updates/ that was built for another kernel: image and modules are of one build all the same."""
+    other = tmp_path / "root"
+    shutil.copytree(root, other, symlinks=True)
+    stale = other / f"lib/modules/{RELEASE}/updates/chrdevbase.ko"
+    stale.parent.mkdir()
+    shutil.copy(SAMPLES / "rk3588-modversions/chrdevbase.ko", stale)
+    target = read_target(other)
+    assert target.modules is not None
+    assert not any("not of one build" in note for note in target.notes)
+    (other / f"boot/vmlinuz-{RELEASE}").unlink()
+    without = read_target(other)
+    assert without.symbols is not None
+    rows = {row.name: row.crc for one in without.symbols.tables for row in one}
+    assert "__register_chrdev" not in rows
+    crcs = {row.name: row.crc for row in kernel_exports(table("arm64-6.1")) or ()}
+    assert rows["module_layout"] == crcs["module_layout"]
+
+
+def test_modules_of_another_build_leave_nothing_behind(root: Path, tmp_path: Path) -> None:
+    other = tmp_path / "root"
+    shutil.copytree(root, other, symlinks=True)
+    for path in (other / f"lib/modules/{RELEASE}/kernel").iterdir():
+        data = lzma.decompress(path.read_bytes())
+        path.write_bytes(lzma.compress(with_modinfo(data, vermagic=VERMAGIC.replace("SMP", "SNP"))))
+    target = read_target(other)
+    assert any("are not of one build: vermagic is" in note for note in target.notes)
+    assert (target.modules, target.builtin, target.this_module_size, target.entry_points) == (None,) * 4
+    assert target.symbols is not None
+    assert target.symbols.count == 10_973
+
+
 def test_names_of_exports_without_their_crcs(root: Path, tmp_path: Path) -> None:
     """kallsyms of a board whose image nobody may read: what it does not name is not there; of the rest all is open."""
     other = tmp_path / "root"

@@ -171,7 +171,7 @@ def test_every_container_with_every_codec(tmp_path: Path, codec: str) -> None:
         image = Image(str(path))
         assert image.data == KERNEL, name
         assert image.layers == tuple(one for one in (name, "bzImage" if name == "UKI" else "", codec) if one)
-        assert image.release() == RELEASE
+        assert image.release == RELEASE
 
 
 @pytest.mark.parametrize(

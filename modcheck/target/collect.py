@@ -19,7 +19,7 @@ from .builtin import Builtin, read_builtin
 from .certificates import Certificate, signed_by
 from .facts import Symbols, Target
 from .kconfig import Config, read_config
-from .symvers import Symvers, read_symvers, render
+from .symvers import Symvers, read_symvers
 from .tree import Tree
 from .vendor import find_vendor
 from .vermagic import compose
@@ -27,7 +27,7 @@ from .vermagic import compose
 if TYPE_CHECKING:
     from .board import Board
     from .image import Image
-    from .modules_dir import ModulesDir, Survey
+    from .modules_dir import ModulesDir
     from .profile import Profile
 
 T = TypeVar("T")
@@ -171,11 +171,11 @@ class Collector:
                 continue
             if board and board.runs(image.data) is False:
                 self.notes.append(
-                    f"{path} ({image.release()}) is not the kernel that runs there, by "
+                    f"{path} ({image.release}) is not the kernel that runs there, by "
                     f"{board.origin('sys/kernel/notes')} and {board.origin('proc/version')}; not used"
                 )
-            elif release not in (None, image.release()):
-                self.notes.append(f"{path} is the image of {image.release()}, not of {release}; not used")
+            elif release not in (None, image.release):
+                self.notes.append(f"{path} is the image of {image.release}, not of {release}; not used")
             else:
                 self.use_image(image)
                 return
@@ -193,83 +193,31 @@ class Collector:
         """Add what a kernel image tells."""
         self.image = image
         path = image.path
-        self.release.give(image.release(), path)
-        self._read_banner(image.banner(), path)
-        self.vermagic.give(image.vermagic(), path)
+        self.release.give(image.release, path)
+        self._read_banner(image.banner, path)
+        self.vermagic.give(image.vermagic, path)
         self.config.give(image.config(), f"{path} (IKCONFIG)")
         if self.config.value:
             self.version.give(self.config.value.version, f"{self.config.origin} (header)")
         self.arch.give(image.arch(), path)
-        self.btf.give(image.btf(), path)
+        self.btf.give(image.btf, path)
         self.certificates += image.certificates()
         self.all_certificates = True
 
     def rebuilt_tables(self, names: Symvers | None) -> list[Symvers]:
-        """What image and modules directory tell of exports, where no Module.symvers does.
+        """What image and modules directory tell of exports; modules of another build than the image are not used.
 
-        They prove each other: the CRCs that modules refer to are those of the tables. Modules of another build than the
-        image are not used. Without an image's table there is what the modules refer to, and `names`, all that the
-        running kernel says it exports, if it does.
+        :param names: all that the running kernel says it exports
         """
-        kernel = self.image.symvers() if self.image else None
-        if self.image and kernel is None:
-            self.notes.append(f"no table of exports that is understood in {self.image.path}")
-        if self.modules is None:
-            return [table for table in (kernel or names,) if table]
-        survey = self.modules.survey()
-        if missing := self.modules.missing():
-            self.notes.append(
-                f"{len(missing)} modules that {self.modules.path}/modules.order lists are not there, nor is in the "
-                f"table what they export: {', '.join(missing[:3])}{', …' if len(missing) > 3 else ''}"
-            )
-        if kernel is None:
-            return [survey.table, self._inferred(survey, names)]
-        rows = {row.name: row.crc for table in (survey.table, kernel) for row in table}
-        references = survey.references
-        differing = sum(
-            count for (name, crc), count in references.items() if crc is not None and rows.get(name, crc) != crc
-        )
-        absent = sum(count for (name, _), count in references.items() if name not in rows)
-        told = f"{references.total()} references of modules in {self.modules.path} to symbols"
-        others = self._contradictions()
-        if others or (kernel.has_crcs and differing):
-            self.notes.append(
-                f"{kernel.path} and {self.modules.path} are not of one build: {others}of {told} {differing} have "
-                f"another CRC than the image, {absent} name none that is there; the image is used, the modules are not"
-            )
-            self.modules = self.reference = None
-            return [kernel]
-        if references:
-            self.notes.append(f"of {told}, {differing} disagree with {kernel.path}, {absent} name none that is there")
-        return [kernel, survey.table]
+        from .rebuilt import rebuild
 
-    def _contradictions(self) -> str:
-        """In what else than CRCs a module differs from the image; empty where it does not."""
-        module, image = self.reference, self.image
-        if module is None or image is None:
-            return ""
-        shown, btf = image.vermagic(), self.btf.value
-        size = btf.struct_size("module") if btf and self.btf.origin == image.path else None
-        told = ""
-        if shown and module.vermagic != shown:
-            told += f"vermagic is {shown!r} there and {module.vermagic!r} here; "
-        if size and module.this_module_size and module.this_module_size != size:
-            told += f"struct module has {size} bytes there and {module.this_module_size} here; "
-        return told
-
-    def _inferred(self, survey: Survey, names: Symvers | None) -> Symvers:
-        """What is known of the kernel's own exports by the modules that use them; `names` has all names, or is None."""
-        assert self.modules
         lax = self.config.value is not None and self.config.value.on("MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS")
-        used = {row.name: row._replace(namespace="?") if lax else row for row in survey.used}
-        known = f"{len(used)} of the kernel's own symbols are known, those that modules in {self.modules.path} use"
-        if names is None:
-            self.notes.append(f"no image, no Module.symvers: {known}; any other may be there or not")
-            return Symvers(render(used.values()), self.modules.path, whole=False, inferred=True)
-        rows = [used[row.name]._replace(gpl=row.gpl) if row.name in used else row for row in names]
-        self.notes.append(f"no image, no Module.symvers: {known}; of the others in {names.path} but the names")
-        path = f"{names.path}, {self.modules.path}"
-        return Symvers(render(rows), path, whole=False, inferred=True, names_all=True)
+        found = rebuild(self.image, self.modules, self.reference, names, lax=lax)
+        self.notes += found.notes
+        if not found.one_build:
+            self.modules = self.reference = self.builtin.value = None
+            self.entry_points.clear()
+        return found.tables
 
     def read_modules(self, path: str) -> None:
         """Add what the modules directory `path` tells.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
+from functools import cached_property
 
 from ..arch import Endianness, arch_of_machine
 from ..btf import HEADER, Btf
@@ -46,15 +47,17 @@ class Image:
         data, self.layers = unpack(read_bytes(path), path)
         self.data = _without_pe_signature(data)
 
+    @cached_property
     def banner(self) -> str:
         """The line of /proc/version."""
         found = find_banner(self.data)
         assert found
         return found[0].rstrip(b"\n\0").decode("ascii", "replace")
 
+    @cached_property
     def release(self) -> str:
         """What `uname -r` prints."""
-        return self.banner().split(" ", 3)[2]
+        return self.banner.split(" ", 3)[2]
 
     def arch(self) -> tuple[str, Endianness | None] | None:
         """By the header of the image, or the end of vermagic; None where neither tells."""
@@ -64,14 +67,15 @@ class Image:
             known = arch_of_machine(machine, 64 if self.data[4] == 2 else 32)
             return (known, order) if known else None
         for pattern, arch in _ARCHES:
-            if re.search(pattern, self.vermagic() or ""):
+            if re.search(pattern, self.vermagic or ""):
                 return arch, None
         return None
 
+    @cached_property
     def vermagic(self) -> str | None:
         """What the modules of its build have for vermagic; None where the image has no such string."""
         words = rb" (?:[\w-]{1,64}(?: [\w-]{1,64}){0,15} ?)?(?=\0)"
-        found = re.search(re.escape(self.release().encode()) + words, self.data)
+        found = re.search(re.escape(self.release.encode()) + words, self.data)
         return found[0].decode("ascii") if found else None
 
     def config(self) -> Config | None:
@@ -90,6 +94,7 @@ class Image:
         exports = kernel_exports(self.data)
         return Symvers(render(exports), self.path, whole=False) if exports else None
 
+    @cached_property
     def btf(self) -> Btf | None:
         """The kernel's type information: the largest there; None where it was built without."""
         found = []

@@ -29,7 +29,8 @@ class Survey(NamedTuple):
     table: Symvers
     """what they export, with their paths as kbuild writes them"""
     references: Counter[tuple[str, int | None]]
-    """how often they refer to which symbol with which CRC (`__versions`), or where they have none, just refer to it"""
+    """how often those that came with the kernel refer to which symbol with which CRC (`__versions`), or where they have
+    none, just refer to it"""
     used: tuple[Export, ...]
     """what they use of the kernel's own exports, as far as that tells of them: none is in a namespace that one of its
     users does not import"""
@@ -170,8 +171,11 @@ class ModulesDir:
                 or ((one.name, None) for one in module.undefined if one.bind != STB_WEAK)
             )
             used = [(symbol, crc and crc & 0xFFFFFFFF) for symbol, crc in used if symbol]
+            own = picked[0].startswith("kernel/") or module.info("intree") is not None
+            if not own:  # built elsewhere, perhaps for another kernel: it proves nothing
+                continue
             references.update(used)
-            if not self._settled(picked[0], module):
+            if not self._settled(module):
                 continue
             importable = frozenset(("", *module.import_namespaces))
             for symbol, crc in used:
@@ -183,14 +187,11 @@ class ModulesDir:
         )
         return Survey(Symvers(render(rows), self.path), references, tuple(known))
 
-    def _settled(self, relative: str, module: Module) -> bool:
-        """Whether what a module uses, and no module here exports, is certain to be the kernel's own.
-
-        So it is for a module of the kernel's build of which all that it depends on is here.
-        """
-        depends = [name for name in (module.info("depends") or "").replace("-", "_").split(",") if name]
-        own = relative.startswith("kernel/") or module.info("intree") is not None
-        return own and all(name in self._files for name in depends)
+    def _settled(self, module: Module) -> bool:
+        """Whether what a module of the kernel's build uses, and no module here exports, is certain to be the kernel's
+        own: all that it depends on is here."""
+        depends = (module.info("depends") or "").replace("-", "_").split(",")
+        return all(name in self._files for name in depends if name)
 
     def softdeps(self, name: str) -> Softdeps:
         """The modules that modprobe tries to load before and after a module, though it does not need them."""
