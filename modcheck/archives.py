@@ -21,15 +21,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import IO, Any, NamedTuple
 
-from .errors import TargetError, UnreadableError
+from .errors import ModcheckError, TargetError, UnreadableError
 from .files import LIMIT as MEMBER_LIMIT
 from .files import compression, decoder
 
 #: most bytes that an archive may come to, twice the largest kernel package with its modules, and most of its members
 LIMIT, MEMBERS = 4 << 30, 500_000
 _CHUNK = 1 << 20
-#: no header of a tar is longer
-_HEADER = 16 << 20
+#: no header of a tar is longer, no name of a member, and no run of zeros between two tars
+_HEADER, _NAME, _ZEROS = 1 << 20, 4096, 4096
 _LINKS = 40
 _NAME_ALONE = -1
 
@@ -60,9 +60,11 @@ class Archive:
             try:
                 for name, member in _members(path, kept):
                     self._add(_normal(name), member, path)
+            except ModcheckError:
+                raise
             except OSError as error:
                 raise UnreadableError(path, (error.strerror or str(error)).lower()) from None
-            except (tarfile.TarError, struct.error, ValueError, EOFError, OverflowError) as error:
+            except Exception as error:  # tarfile and each codec have errors of their own
                 raise UnreadableError(path, f"damaged archive: {str(error).rstrip('.').lower()}") from None
 
     @classmethod
@@ -78,8 +80,8 @@ class Archive:
         return made
 
     def _add(self, name: str, member: Member | None, path: str) -> None:
-        if len(self._folders) + len(self._members) > MEMBERS:
-            raise TargetError(path, f"more than {MEMBERS} members")
+        if len(name) > _NAME:
+            raise TargetError(path, f"a name of {len(name)} characters in it")
         if member is None:
             self._members.pop(name, None)
             self._folders.setdefault(name, {})
@@ -91,6 +93,8 @@ class Archive:
             if last in known:
                 break
             known[last] = None
+            if len(self._folders) + len(self._members) > MEMBERS:
+                raise TargetError(path, f"more than {MEMBERS} members")
 
     def _find(self, name: str) -> str | None:
         """The name of what `name` leads to when links are followed; None where it leads nowhere."""
@@ -201,6 +205,7 @@ class _Part(io.RawIOBase):
 
     def __init__(self, file: IO[bytes], size: int) -> None:
         self._file, self._start, self._size, self._at = file, file.tell(), size, 0
+        self._zeros = 0
 
     def readable(self) -> bool:
         return True
@@ -214,7 +219,8 @@ class _Part(io.RawIOBase):
         self._file.seek(self._start + self._at)
         data = self._file.read(max(0, min(size, self._size - self._at)))
         self._at += len(data)
-        return data
+        self._zeros = self._zeros + 1 if size == tarfile.BLOCKSIZE and not any(data) else 0
+        return data if self._zeros < _ZEROS else b""
 
     def seek(self, offset: int, whence: int = 0) -> int:
         self._at = offset + (0, self._at, self._size)[whence]

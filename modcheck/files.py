@@ -36,11 +36,6 @@ def mount(path: str | os.PathLike[str], archive: Archive) -> None:
     _mounted[os.path.abspath(path)] = archive
 
 
-def is_mounted(path: str | os.PathLike[str]) -> bool:
-    """Whether `path` was mounted."""
-    return os.path.abspath(path) in _mounted
-
-
 def _inside(path: str | os.PathLike[str]) -> tuple[Archive, str] | None:
     """The archive that `path` leads into, and the name there; None for a path on the disk."""
     if not _mounted:

@@ -36,7 +36,7 @@ def table(
     crcs = start + len(rows) * word * fields
     after = crcs + len(rows) * abs(crc)
     strings = after + (len(rows) if flags else 0)
-    texts = bytearray(b"\0")
+    texts = bytearray(b"\0" if fields == 3 else b"")
     places = {"": strings}
     for text in sorted({row.name for row in rows} | {row.namespace for row in rows} - {""}):
         places[text] = strings + len(texts)

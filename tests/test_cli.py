@@ -174,7 +174,7 @@ def test_an_empty_symvers_and_nothing_else(modcheck: Modcheck, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        (("--target", "no/such/dir"), "no such directory"),
+        (("--target", "no/such/dir"), "no such file or directory"),
         (("--target", "src"), "no kernel build or headers directory"),
         (("--target", MODULE), "no Linux kernel in it"),
         (("--symvers", "no.symvers"), "no such file"),

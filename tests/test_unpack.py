@@ -289,6 +289,44 @@ def test_every_layout(layout: tuple[str, bool, int, int, int, bool]) -> None:
     assert {*(found or ())} == {*chosen(300)}
 
 
+@pytest.mark.parametrize(("plain", "gpl"), [(305, 1), (305, 4), (1004, 4), (65, 3), (8, 305), (305, 20), (1, 60)])
+def test_a_kernel_that_exports_little_of_one_kind(plain: int, gpl: int) -> None:
+    """As CONFIG_TRIM_UNUSED_KSYMS leaves it: a short part of the table is a part of it."""
+    kinds = [[row for row in EXPORTS if row.gpl == kind] for kind in (False, True)]
+    always = [row for row in kinds[0] if row.name in ("kfree", "strlen", "jiffies", "_printk")]
+    rows = (always + random.Random(plain).sample(kinds[0], plain))[:plain]
+    rows = [*{row.name: row for row in rows + random.Random(gpl).sample(kinds[1], gpl)}.values()]
+    if plain < 4:
+        rows += [row for row in EXPORTS if row.name == "kfree"]
+    for relative, word, base in ((True, 4, 0), (False, 8, 0xFFFFFFFF80100000), (False, 4, 0xC0208000)):
+        found = search(table(rows, "<", relative, word, 3, 4, False, base) + bytes(8192))
+        assert found is None or {*found} == {*rows}
+        assert found is not None or len(rows) < 100
+
+
+def test_damage_is_not_taken_for_a_table() -> None:
+    """A real table with one bit or one page changed: no table at all, or one wrong where only the bytes tell it."""
+    data = BANNER.ljust(4096, b"\0") + real_table("arm64-6.1")
+    truth = {row.name: row for row in EXPORTS}
+    choice = random.Random(3)
+    for _ in range(40):
+        broken = bytearray(data)
+        at = choice.randrange(4096, len(data) - 4096)
+        kind = choice.choice(("flip", "zeros", "copy", "cut"))
+        if kind == "flip":
+            broken[at] ^= 1 << choice.randrange(8)
+        elif kind == "zeros":
+            broken[at : at + 4096] = bytes(4096)
+        elif kind == "copy":
+            broken[at : at + 4096] = broken[at - 4096 : at]
+        else:
+            del broken[at : at + 4096]
+        for row in search(bytes(broken)) or ():
+            known = truth.get(row.name)
+            assert known is None or kind == "copy" or row[2:] == known[2:]
+            assert known is None or kind in ("copy", "flip") or row == known
+
+
 def elf(sections: Sequence[tuple[str, int, bytes]], order: str = "<", wide: bool = True) -> bytes:
     """An ELF file of these sections: name, address, content."""
     word = "Q" if wide else "I"

@@ -78,6 +78,10 @@ def read_target(
     found = sort_sources([os.fspath(source) for source in sources], release, running=running)
     trees, board, profile = found.trees, found.board, found.profile
     kernel, modules_dir, config = kernel or found.kernel, modules_dir or found.modules_dir, config or found.config
+    if profile and (kernel or modules_dir or trees or board or found.images):
+        raise TargetError(
+            profile.path, "a profile describes a whole kernel: give it no image, modules or tree beside it"
+        )
     if board and config is None:
         config = board.config()
     if found.symvers and not any(table.has_kernel for table in tables):

@@ -140,14 +140,14 @@ class Collector:
         self.arch.give(board.arch(), board.origin("modcheck/uname") if board.captured else "uname -m")
         banner = board.text("proc/version")
         self._read_banner(banner, board.origin("proc/version"))
+        if self.cmdline.value is None:  # another command line may change what the board says now
+            name = "sys/module/module/parameters/sig_enforce"
+            self.sig_enforce.give(board.switch(name), board.origin(name))
         self.cmdline.give(board.text("proc/cmdline"), board.origin("proc/cmdline"))
         self.lockdown.give(board.lockdown(), board.origin("sys/kernel/security/lockdown"))
         self.btf.give(*board.btf())
-        for fact, name in (
-            (self.sig_enforce, "sys/module/module/parameters/sig_enforce"),
-            (self.modules_disabled, "proc/sys/kernel/modules_disabled"),
-        ):
-            fact.give(board.switch(name), board.origin(name))
+        name = "proc/sys/kernel/modules_disabled"
+        self.modules_disabled.give(board.switch(name), board.origin(name))
         self.sys_module.give(board.sys_module(), board.origin("sys/module"))
 
     def _read_banner(self, banner: str | None, origin: str) -> None:
@@ -160,9 +160,13 @@ class Collector:
             self.vendor.give("ubuntu", origin)
 
     def find_image(self, paths: Sequence[str], release: str | None, board: Board | None) -> None:
-        """Use the first of the files that is the image of that release, and of the kernel that runs on the board."""
+        """Use the first of the files that is the image of that release, and of the kernel that runs on the board.
+
+        :raises TargetError: nothing says which, and there are images of several releases
+        """
         from .image import Image
 
+        found: dict[str, Image] = {}
         for path in paths:
             try:
                 image = Image(path)
@@ -177,8 +181,14 @@ class Collector:
             elif release not in (None, image.release):
                 self.notes.append(f"{path} is the image of {image.release}, not of {release}; not used")
             else:
-                self.use_image(image)
-                return
+                found.setdefault(image.release, image)
+                if release is not None or board:
+                    break
+        if len(found) > 1:
+            raise TargetError(paths[0], f"not the only kernel there: {', '.join(found)}; --release picks one")
+        for image in found.values():
+            self.use_image(image)
+            return
         memory = board.kcore() if board else None
         if memory:
             try:
@@ -228,7 +238,8 @@ class Collector:
 
         modules = find_modules(path, follow=True)
         if not modules:
-            raise TargetError(path, "no modules below this directory (*.ko, *.ko.gz, *.ko.xz, *.ko.zst)")
+            hint = "; an archive goes to --target" if os.path.isfile(path) else ""
+            raise TargetError(path, f"no modules below this directory (*.ko, *.ko.gz, *.ko.xz, *.ko.zst){hint}")
         own = os.path.join(path, "kernel", "")
         self.read_reference([one for one in modules if one.startswith(own)] or modules)
         self.modules = ModulesDir(path, modules)

@@ -31,6 +31,10 @@ _ARCHES = (
 )  # fmt: skip
 
 
+#: so many are looked into, the largest first
+_MOST_BTF = 4
+
+
 class Image:
     """The plain bytes of one kernel, and what can be found in them.
 
@@ -106,9 +110,12 @@ class Image:
                 one = Btf(self.data[start : start + HEADER], endianness)
                 end = start + one.header_length + one.type_len + one.str_len + one.layout_len
                 if one.type_len and one.str_off == one.type_len and end <= len(self.data):
-                    found.append(Btf(self.data[start:end], endianness))
-        found = [one for one in found if one.whole]
-        return max(found, key=lambda one: len(one.data), default=None)
+                    found.append((end - start, start, endianness))
+        for size, start, endianness in sorted(found, reverse=True)[:_MOST_BTF]:
+            one = Btf(self.data[start : start + size], endianness)
+            if one.whole:
+                return one
+        return None
 
     def certificates(self) -> tuple[Certificate, ...]:
         """The X.509 certificates in it: those of its keyrings, and others (of regulatory.db)."""

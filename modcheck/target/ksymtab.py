@@ -13,7 +13,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from io import BytesIO
-from itertools import accumulate, repeat
+from itertools import accumulate, pairwise, repeat
 from typing import NamedTuple
 
 from elftools.common.exceptions import ELFError
@@ -115,7 +115,7 @@ def _elf_exports(data: bytes) -> tuple[Export, ...] | None:
         crcs = _crcs(data, sections.get(f"__kcrctab{kind}"), count, order)
         flags = sections.get(f"__kflagstab{kind}")
         only = [bool(flag & 1) for flag in flags.data] if flags and flags.data else [gpl] * count
-        if crcs is None or len(only) != count:
+        if crcs is None or len(only) != count or _is_damaged(names, crcs):
             return None
         found += rows(names, crcs, only, namespaces)
     return _once(found)
@@ -177,6 +177,12 @@ def _crcs(data: bytes, section: _Section | None, count: int, order: str) -> Sequ
     if len(section.data) == 8 * count:
         return struct.unpack(f"{order}{count}Q", section.data)
     return None
+
+
+def _is_damaged(names: Sequence[bytes], crcs: Sequence[int | None]) -> bool:
+    """Whether some names are out of order where most are sorted (2.6.39 and later), or a page of CRCs is gone."""
+    inversions = sum(one > other for one, other in pairwise(names))
+    return 0 < 20 * inversions < len(names) or (any(crcs) and 50 * crcs.count(0) > len(crcs))
 
 
 def _relocated(table: _Section, relocations: bytes, order: str) -> _Section:

@@ -33,9 +33,10 @@ _BLOCK, _NAMES = 4 << 20, 1 << 20
 _RESTARTS = 5
 #: bytes of a name, on the average at least: what has fewer is not text
 _AVERAGE = 6
-_SLACK = 72
-#: runs of entries that are looked into, the longest first
-_MOST_RUNS = 8
+#: bytes behind the beginning of the names that may yet be the table's
+_OVERLAP = 72
+#: runs of entries that are looked into, the longest first; places of a name that all kernels export
+_MOST_RUNS, _MOST_ANCHORS = 8, 64
 #: types of relocations that mean "the kernel's base plus the addend": arm64, riscv, powerpc, s390, x86-64
 _RELATIVE = (0x403, 3, 22, 12, 8)
 #: fewer records of that kind are none; one in so many is looked at
@@ -163,7 +164,9 @@ def _blocks(data: bytes, effort: _Effort) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
     for anchor in _ANCHORS:
         at = data.find(anchor)
-        while at >= 0:
+        for _ in range(_MOST_ANCHORS):
+            if at < 0:
+                break
             known = next((end for start, end in found if start <= at < end), None)
             if known is None:
                 low, high = max(0, at - _BLOCK), data.find(_ZEROS, at, at + _BLOCK)
@@ -186,7 +189,7 @@ def _search(
     """The longest table of that layout before the block of names."""
     low = max(0, start - effort.before) & -layout.word
     # the end of a table may look like the beginning of the names behind it
-    size = (min(start + _SLACK, end) - low) // layout.word * layout.word
+    size = (min(start + _OVERLAP, end) - low) // layout.word * layout.word
     words = layout.words(data[low : low + size])
     best: _Found | None = None
     for phase in range(layout.fields):
@@ -277,12 +280,17 @@ def _base(names: Sequence[int], begins: _Places, effort: _Effort) -> int | None:
 def _table(
     data: bytes, layout: Layout, first: int, offsets: Sequence[int], start: int, end: int, base: int, effort: _Effort
 ) -> _Found | None:
-    """The longest stretch of the entries from `first` on whose names are sorted, part by part."""
+    """The longest stretch of the entries from `first` on whose names are sorted, part by part, and what adjoins it."""
     names = [_string(data, offset) if start <= offset < end else b"" for offset in offsets]
     stretch = _sorted_stretch(names, effort)
     if stretch is None:
         return None
     a, b = stretch
+    # short parts: what points to a name is an entry
+    while a > 0 and _NAME.match(names[a - 1]):
+        a -= 1
+    while b < len(names) and _NAME.match(names[b]):
+        b += 1
     step = layout.word * layout.fields
     begin = first + a * step
     spaces: list[int] = []
@@ -331,20 +339,24 @@ def _read(data: bytes, found: _Found) -> tuple[Export, ...] | None:
     end = found.start + count * layout.word * layout.fields
     strings = min(offset for offset in (*found.name_offsets, *found.namespace_offsets) if offset >= 0)
     gap = strings - end
-    fitting = [each for each in (0, 1, 4, 5, 8) if 0 <= gap - each * count <= _SLACK]
-    exact = [each for each in fitting if each * count == gap]
-    if len(exact or fitting) != 1:
+    each, rest = divmod(gap, count)
+    if rest or each not in (0, 1, 4, 5, 8):
         return None
-    (each,) = exact or fitting
     crcs: Sequence[int | None] = [None] * count
     if each in (4, 5):
         crcs = follow_crcs(data, end, struct.unpack_from(f"{layout.order}{count}I", data, end), layout.order)
     elif each == 8:
         crcs = struct.unpack_from(f"{layout.order}{count}Q", data, end)
+    restarts = [index for index, (one, other) in enumerate(pairwise(found.names), 1) if one > other]
     if each in (1, 5):
         place = end + (each - 1) * count
-        gpl = [bool(flag & 1) for flag in data[place : place + count]]
+        flags = data[place : place + count]
+        gpl = [bool(flag & 1) for flag in flags]
+        understood = not restarts and max(flags) < 16
     else:
-        restart = next((index for index, (one, other) in enumerate(pairwise(found.names), 1) if one > other), count)
-        gpl = [index >= restart for index in range(count)]
+        gpl = [index >= restarts[0] for index in range(count)] if restarts else []
+        understood = len(restarts) == 1
+    # a symbol without a CRC is rare: many of them are a page that was lost
+    if not understood or (each >= 4 and 50 * crcs.count(0) > count):
+        return None
     return rows(found.names, crcs, gpl, found.namespaces)

@@ -19,6 +19,7 @@ from ..errors import UnreadableError
 from ..files import is_file, read_bytes
 from ..module import Export, Module, read_module
 from ..module.facts import STB_WEAK, exports_by_name
+from ..version import parse_version
 from .kmod import Depmod, Modprobe, Softdeps, configuration, read_lines, underscores
 from .symvers import KERNEL, Symvers, owner_name, render
 
@@ -32,8 +33,54 @@ class Survey(NamedTuple):
     """how often those that came with the kernel refer to which symbol with which CRC (`__versions`), or where they have
     none, just refer to it"""
     used: tuple[Export, ...]
-    """what they use of the kernel's own exports, as far as that tells of them: none is in a namespace that one of its
-    users does not import"""
+    """what they use of the kernel's own exports, as far as that tells of them: up to 6.15 none is in a namespace that
+    one of its users does not import"""
+
+
+class _User(NamedTuple):
+    """What one module uses."""
+
+    path: str
+    vermagic: str | None
+    intree: bool
+    used: tuple[tuple[str, int | None], ...]
+    namespaces: frozenset[str]
+    """those that it imports, and none"""
+    depends: frozenset[str] | None
+    """None where it does not say"""
+
+    @classmethod
+    def of(cls, module: Module, path: str) -> _User:
+        """The facts of `module`, whose file is `path` in the directory."""
+        used: Iterable[tuple[str, int | None]] = (
+            module.versions
+            or module.versions_ext
+            or ((one.name, None) for one in module.undefined if one.bind != STB_WEAK)
+        )
+        depends = module.info("depends")
+        return cls(
+            path,
+            module.vermagic,
+            module.info("intree") is not None,
+            tuple((symbol, crc and crc & 0xFFFFFFFF) for symbol, crc in used if symbol),
+            frozenset(("", *module.import_namespaces)),
+            None if depends is None else frozenset(name for name in depends.replace("-", "_").split(",") if name),
+        )
+
+
+def _of_one_build(users: dict[str, _User], release: str) -> dict[str, _User]:
+    """Those that came with the kernel: below `kernel`, in-tree, of the release that the directory is named by, if any
+    is, and of the vermagic that most of these have.
+
+    What was built elsewhere, perhaps for another kernel, proves nothing.
+    """
+    found = {name: user for name, user in users.items() if user.path.startswith("kernel/")} or users
+    if any(user.intree for user in found.values()):
+        found = {name: user for name, user in found.items() if user.intree}
+    named = {name: user for name, user in found.items() if (user.vermagic or "").split(" ")[0] == release}
+    found = named or found
+    ((vermagic, _),) = Counter(user.vermagic for user in found.values()).most_common(1) or [(None, 0)]
+    return {name: user for name, user in found.items() if user.vermagic == vermagic}
 
 
 class ModulesDir:
@@ -155,43 +202,32 @@ class ModulesDir:
     def survey(self) -> Survey:
         """Read all modules, none of which is kept."""
         rows: list[Export] = []
-        references: Counter[tuple[str, int | None]] = Counter()
-        crcs: dict[str, set[int | None]] = {}
-        namespaces: dict[str, frozenset[str]] = {}
+        users: dict[str, _User] = {}
         for name in sorted(self._files):
             picked = self.picked(name)
-            module = self._module(picked, brief=True)
-            if module is None:
-                continue
-            path = picked[0].removeprefix("kernel/").partition(".ko")[0]
-            rows += [export._replace(owner=path) for export in module.exports]
-            used: Iterable[tuple[str, int | None]] = (
-                module.versions
-                or module.versions_ext
-                or ((one.name, None) for one in module.undefined if one.bind != STB_WEAK)
-            )
-            used = [(symbol, crc and crc & 0xFFFFFFFF) for symbol, crc in used if symbol]
-            own = picked[0].startswith("kernel/") or module.info("intree") is not None
-            if not own:  # built elsewhere, perhaps for another kernel: it proves nothing
-                continue
-            references.update(used)
-            if not self._settled(module):
-                continue
-            importable = frozenset(("", *module.import_namespaces))
-            for symbol, crc in used:
+            if module := self._module(picked, brief=True):
+                path = picked[0].removeprefix("kernel/").partition(".ko")[0]
+                rows += [export._replace(owner=path) for export in module.exports]
+                users[name] = _User.of(module, picked[0])
+        own = _of_one_build(users, self.release)
+        references = Counter(reference for user in own.values() for reference in user.used)
+        # what a module uses and no module here exports is the kernel's own, if all that it depends on has been read
+        settled = [user for user in own.values() if user.depends is not None and own.keys() >= user.depends]
+        crcs: dict[str, set[int | None]] = {}
+        namespaces: dict[str, frozenset[str]] = {}
+        for user in settled:
+            for symbol, crc in user.used:
                 crcs.setdefault(symbol, set()).add(crc)
-                namespaces[symbol] = namespaces.get(symbol, importable) & importable
+                namespaces[symbol] = namespaces.get(symbol, user.namespaces) & user.namespaces
         kernels = sorted(name for name in crcs.keys() - {row.name for row in rows} if len(crcs[name]) == 1)
+        version = parse_version(self.release)
+        # since 6.16 a symbol may be for modules of certain names, which need not import anything
+        told = version is not None and not version.since(6, 16)
         known = (
-            Export(one, crcs[one].pop(), None, _namespace(namespaces[one]), KERNEL, inferred=True) for one in kernels
+            Export(one, crcs[one].pop(), None, _namespace(namespaces[one]) if told else "?", KERNEL, inferred=True)
+            for one in kernels
         )
         return Survey(Symvers(render(rows), self.path), references, tuple(known))
-
-    def _settled(self, module: Module) -> bool:
-        """Whether what a module of the kernel's build uses, and no module here exports, is certain to be the kernel's
-        own: all that it depends on is here."""
-        depends = (module.info("depends") or "").replace("-", "_").split(",")
-        return all(name in self._files for name in depends if name)
 
     def softdeps(self, name: str) -> Softdeps:
         """The modules that modprobe tries to load before and after a module, though it does not need them."""

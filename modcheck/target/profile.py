@@ -28,8 +28,11 @@ if TYPE_CHECKING:
     from .facts import Target
 
 FORM = 1
-#: facts that are in the document as they are
-_PLAIN = ("release", "vendor", "vermagic", "this_module_size", "cmdline", "lockdown", "sig_enforce", "modules_disabled")
+#: facts that are in the document as they are, and their types
+_PLAIN = {
+    "release": str, "vendor": str, "vermagic": str, "this_module_size": int, "cmdline": str, "lockdown": str,
+    "sig_enforce": bool, "modules_disabled": bool,
+}  # fmt: skip
 
 
 class Profile(NamedTuple):
@@ -112,14 +115,20 @@ def read_profile(path: str) -> Profile:
         return _profile(path, document["target"], document["data"])
     except KeyError as error:
         raise TargetError(path, f"no profile that `modcheck target -o` saved: {error} is missing") from None
-    except (ValueError, TypeError, AttributeError, lzma.LZMAError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError, IndexError, lzma.LZMAError, RecursionError) as error:
         raise TargetError(path, f"damaged profile: {error}") from None
 
 
 def _profile(path: str, target: dict[str, Any], data: dict[str, Any]) -> Profile:
     sources, arch, order = target["sources"], target["arch"], target["endianness"]
+    for name, kind in (*_PLAIN.items(), ("version", str), ("sources", dict), ("notes", list)):
+        if not isinstance(target.get(name), (kind, type(None))) or (kind in (dict, list) and target[name] is None):
+            raise ValueError(f"{name} is {target.get(name)!r}")
     if arch is not None and arch not in ARCHES:
         raise ValueError(f"no architecture {arch!r}")
+    files = _files(_unpacked(data["modules"]) or b"{}")
+    if files and not any(name.startswith("lib/modules/") for name in files):
+        raise ValueError("a modules directory without modules")
     config = _unpacked(data["config"])
     btf = _unpacked(data["btf"])
     return Profile(
@@ -154,7 +163,7 @@ def _profile(path: str, target: dict[str, Any], data: dict[str, Any]) -> Profile
         entry_points=None if data["entry_points"] is None else frozenset(data["entry_points"]),
         sys_module=None if data["sys_module"] is None else frozenset(data["sys_module"]),
         built_here=data["built_here"],
-        files=_files(_unpacked(data["modules"]) or b"{}"),
+        files=files,
         sources=sources,
         notes=tuple(target["notes"]),
     )

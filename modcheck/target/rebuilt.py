@@ -41,10 +41,10 @@ def rebuild(
     others = _contradictions(image, reference)
     told, differing, absent = _references(survey, kernel, modules)
     if image and (others or (kernel and kernel.has_crcs and differing)):
-        counts = f"; {told}, {differing} have another CRC than the image, {absent} name none that is there"
+        counts = f"{told}, {differing} have another CRC than the image, {absent} name none that is there"
+        why = "; ".join(one for one in (others, counts if kernel else "") if one)
         notes.append(
-            f"{image.path} and {modules.path} are not of one build: {others}{counts if kernel else ''}; "
-            "the image is used, the modules are not"
+            f"{image.path} and {modules.path} are not of one build: {why}; the image is used, the modules are not"
         )
         return Rebuilt([table for table in (kernel or names,) if table], notes, one_build=False)
     if missing := modules.missing():

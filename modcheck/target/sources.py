@@ -64,31 +64,58 @@ def sort_sources(paths: Sequence[str], release: str | None, *, running: bool = F
         found.board = Board(os.sep)
         _root(os.sep, found.board.release() or os.uname().release, found)
     for path in paths:
-        packages = [os.path.join(path, name) for name in list_folder(path) if name.endswith(_PACKAGES)]
-        if os.path.isfile(path) or packages:
-            if not packages and _is_document(path):
-                from .profile import read_profile
+        if os.path.isdir(path):
+            _add_folder(path, release, found)
+        elif not os.path.isfile(path):
+            exists = os.path.exists(path)
+            raise TargetError(path, "neither a file nor a directory" if exists else "no such file or directory")
+        elif _is_document(path):
+            from .profile import read_profile
 
-                found.profile = found.profile or read_profile(path)
-                continue
-            if not packages and not _is_archive(path):
-                found.kernel = found.kernel or path
-                continue
-            _mount(path, packages or [path])
-            if is_file(os.path.join(path, CAPTURE)):
-                found.board = Board(path)
-                if not found.board.captured:
-                    raise TargetError(path, "a capture of a later modcheck")
-                if not is_file(os.path.join(path, CAPTURE_END)):
-                    raise TargetError(path, f"the capture is cut off: it ends without {CAPTURE_END}")
-            _root(path, release or (found.board.release() if found.board else None), found)
-        elif is_modules_dir(path):
-            found.modules_dir = found.modules_dir or path
-        elif is_tree(path):
-            found.trees.append(Tree(path))
+            _only(path, "profile", found.profile)
+            found.profile = read_profile(path)
+        elif _is_archive(path):
+            _add_archive(path, release, found)
         else:
-            _root(path, release, found)
+            _only(path, "image", found.kernel)
+            found.kernel = path
     return found
+
+
+def _add_folder(path: str, release: str | None, found: Sources) -> None:
+    """A modules directory, a tree, a root file system, or a folder of packages."""
+    packages = [os.path.join(path, name) for name in list_folder(path) if name.endswith(_PACKAGES)]
+    packages = [package for package in packages if os.path.isfile(package)]
+    if is_modules_dir(path):
+        _only(path, "modules directory", found.modules_dir)
+        found.modules_dir = path
+    elif is_tree(path):
+        found.trees.append(Tree(path))
+    elif packages and not any(os.path.isdir(os.path.join(path, name)) for name in ("boot", "lib", "usr")):
+        _mount(path, packages)
+        _root(path, release, found)
+    else:
+        _root(path, release, found)
+
+
+def _add_archive(path: str, release: str | None, found: Sources) -> None:
+    """A package, a capture, or another tar of a root file system."""
+    _mount(path, [path])
+    if is_file(os.path.join(path, CAPTURE)):
+        _only(path, "capture", found.board)
+        found.board = Board(path)
+        if not found.board.captured:
+            raise TargetError(path, "a capture of a later modcheck")
+        if not is_file(os.path.join(path, CAPTURE_END)):
+            raise TargetError(path, f"the capture is cut off: it ends without {CAPTURE_END}")
+        release = release or found.board.release()
+    _root(path, release, found)
+
+
+def _only(path: str, kind: str, known: object) -> None:
+    """:raises TargetError: there is one of that kind already"""
+    if known is not None:
+        raise TargetError(path, f"a second {kind}: a target is one kernel")
 
 
 def _is_document(path: str) -> bool:
@@ -128,6 +155,8 @@ def _root(root: str, release: str | None, found: Sources) -> None:
     modules = _releases(root)
     if release not in modules and len(modules) > 1:
         raise TargetError(root, f"holds more than one kernel: {', '.join(modules)}; --release picks one")
+    if release not in modules and modules and release:
+        raise TargetError(root, f"holds {', '.join(modules)}, and not {release}")
     name = release if release in modules or not modules else next(iter(modules))
     folder = modules.get(name or "")
     images = [path for path in _places(root, _IMAGES, name, folder) if is_file(path)] or _any_image(root)
@@ -137,7 +166,8 @@ def _root(root: str, release: str | None, found: Sources) -> None:
     found.images += images
     found.release = found.release or name
     if folder and is_modules_dir(folder):
-        found.modules_dir = found.modules_dir or folder
+        _only(folder, "modules directory", found.modules_dir)
+        found.modules_dir = folder
     found.config = found.config or next(filter(is_file, _places(root, _CONFIGS, name, folder)), None)
     found.symvers = found.symvers or next(filter(is_file, _places(root, _TABLES, name, folder)), None)
     if not (images and found.config):

@@ -47,6 +47,18 @@ def unpack_stream(data: bytes | memoryview, codec: str, limit: int = LIMIT) -> b
         raise StreamError(f"damaged: {str(error).rstrip('.').lower() or type(error).__name__}") from None
 
 
+def may_begin(data: bytes | memoryview, codec: str) -> bool:
+    """Whether `data` may be the beginning of a stream: no more is read of it. An lz4 frame of today's format is not
+    looked for: only where its end is known can it be read."""
+    if codec in ("lz4", "lzop"):
+        return codec == "lzop" or bytes(data[:4]) == _LZ4_LEGACY
+    try:
+        _decoder(codec).decompress(data, len(data))
+    except Exception:  # each codec has errors of its own
+        return False
+    return True
+
+
 def _by_decoder(data: bytes | memoryview, codec: str, limit: int) -> bytes:
     reader = _decoder(codec)
     plain = bytes(reader.decompress(data, limit))

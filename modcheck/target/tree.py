@@ -115,9 +115,8 @@ def find_tree(path: str, release: str | None = None) -> Tree:
     if found:
         names = ", ".join(known[0] if (known := tree.release()) else tree.path for tree in found.values())
         raise TargetError(path, f"holds more than one kernel: {names}; --release picks one")
-    if not is_folder(path):
-        hint = "not a directory (a .config goes to --config, a Module.symvers to --symvers)"
-        raise TargetError(path, hint if os.path.exists(path) else "no such directory")
     raise TargetError(
-        path, "no kernel build or headers directory (no .config beside include/generated or include/config)"
+        path,
+        "no kernel build or headers directory (no .config beside include/generated or include/config), no "
+        "lib/modules/RELEASE, no image in boot/",
     )

@@ -5,8 +5,8 @@ drivers/firmware/efi/libstub/zboot-header.S, Documentation/arch/arm/booting.rst 
 and doc/usage/fit, the PE format and the UAPI group's UKI specification, Android's bootimg.h. Whatever else holds a
 kernel (wrappers of s390, mips and powerpc, dumps of a partition) is searched for compressed streams.
 
-Memory: a file and what it holds are kept at once, each of at most `files.LIMIT` bytes; no more than twice that much is
-unpacked while a kernel is searched for.
+Memory: a file and what it holds are kept at once, each of at most `files.LIMIT` bytes; while a kernel is searched for,
+no more than twice that much is unpacked, and a bounded number of streams is tried.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from ..errors import TargetError
 from ..files import LIMIT
-from .streams import MAGIC, StreamError, unpack_stream
+from .streams import MAGIC, StreamError, may_begin, unpack_stream
 
 _BANNER = re.compile(rb"Linux version (\d+\.\d+\S{0,80}) [ -~]{0,1000}\n\0")
 #: least size of a kernel once unpacked: what is smaller and found by searching was none
@@ -26,6 +26,15 @@ _LEAST = 1 << 20
 _LAYERS = 6
 #: so many streams are tried, and so many of those that fail are told
 _TRIES, _TOLD = 10_000, 4
+#: what is read in place by --target
+_NOT_HERE = (
+    (b"ustar", "a tar"), (b"!<arch>\n", "a Debian package"), (b"\xed\xab\xee\xdb", "an RPM package"),
+    (b"{\n", "a JSON document"),
+)  # fmt: skip
+#: a first look at what may be a stream: so much of it must be good
+_LOOK = 64 << 10
+#: so much a stream counts that turns out to be damaged only behind that
+_DAMAGED = 128 << 20
 #: how streams of lz4 and lzo begin
 _LITERAL = (b"\x02\x21\x4c\x18", b"\x04\x22\x4d\x18", b"\x89LZO\0\r\n\x1a\n")
 
@@ -60,6 +69,9 @@ def unpack(data: bytes, path: str) -> Unpacked:
 
     :raises TargetError: there is none in it; the message says what was found, and what was not
     """
+    for begins, kind in _NOT_HERE:
+        if data.startswith(begins) or data[257:262] == begins:
+            raise TargetError(path, f"{kind}, and no kernel image: give it to --target")
     layers: list[str] = []
     troubles: list[str] = []
     found = _peel(data, layers, troubles, 2 * LIMIT)
@@ -69,8 +81,10 @@ def unpack(data: bytes, path: str) -> Unpacked:
             what += f" (opened: {', '.join(layers)})"
         else:
             what += f" (it begins with {data[:8].hex(' ')})" if data else " (it is empty)"
-        hint = "; a .config goes to --config, a Module.symvers to --symvers" if data[:512].isascii() else ""
-        told = [*dict.fromkeys(troubles)]
+        text = data[:512].isascii() and b"\0" not in data[:512]
+        hint = "; a .config goes to --config, a Module.symvers to --symvers" if text else ""
+        # lzma has no magic number: elsewhere than at the beginning it was chance
+        told = [one for one in dict.fromkeys(troubles) if not one.startswith("lzma at ") or " at 0:" in one]
         told[_TOLD:] = [f"and {len(told) - _TOLD} more"] if len(told) > _TOLD else []
         raise TargetError(path, "; ".join((what, *told)) + hint)
     return Unpacked(found, tuple(layers))
@@ -110,21 +124,24 @@ def _searched(data: bytes, layers: list[str], troubles: list[str], budget: int) 
     for match in MAGIC.finditer(data):
         if budget <= 0 or len(troubles) > _TRIES or len(layers) >= _LAYERS:
             break
-        codec = match.lastgroup or ""
+        codec, start = match.lastgroup or "", match.start()
         try:
-            plain = unpack_stream(view[match.start() :], codec, min(LIMIT, budget))
+            if start and not may_begin(view[start : start + _LOOK], codec):
+                raise StreamError("damaged")
+            plain = unpack_stream(view[start:], codec, min(LIMIT, budget))
         except StreamError as error:
-            troubles.append(f"{codec} at {match.start()}: {error}")
+            troubles.append(f"{codec} at {start}: {error}")
+            budget -= _DAMAGED if str(error) != "damaged" else 0
             continue
         budget -= len(plain)
         if len(plain) < _LEAST:
-            troubles.append(f"{codec} at {match.start()}: {len(plain)} bytes, no kernel")
+            troubles.append(f"{codec} at {start}: {len(plain)} bytes, no kernel")
             continue
         inside = [*layers, codec]
         if kernel := _peel(plain, inside, troubles, budget):
             layers[:] = inside
             return kernel
-        troubles.append(f"{codec} at {match.start()}: {len(plain)} bytes, no kernel")
+        troubles.append(f"{codec} at {start}: {len(plain)} bytes, no kernel")
     return None
 
 
@@ -232,7 +249,7 @@ def _fit(data: memoryview) -> _Inner | None:
 
 
 _FIT_CODECS = ("gzip", "bzip2", "lzma", "lzo", "lz4", "zstd")
-_BEGIN, _END, _PROPERTY, _NOTHING = 1, 2, 3, 4
+_BEGIN, _END, _PROPERTY, _NOTHING, _DEEPEST = 1, 2, 3, 4, 8
 
 
 def _nodes(data: memoryview) -> Iterator[tuple[list[bytes], dict[bytes, memoryview]]]:
@@ -245,6 +262,8 @@ def _nodes(data: memoryview) -> Iterator[tuple[list[bytes], dict[bytes, memoryvi
         if token == _BEGIN:
             name = _text(data, at)
             at += len(name) + 4 & -4
+            if len(open_nodes) >= _DEEPEST:
+                return
             open_nodes.append((name, {}))
         elif token == _PROPERTY and open_nodes:
             size, offset = struct.unpack_from(">II", data, at)

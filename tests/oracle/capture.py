@@ -93,7 +93,8 @@ def _entries(work: Path, role: str, kernel: Kernel, root: Path, image: bool) -> 
     modules = root / "lib/modules" / kernel.release
     shutil.copytree(kernel.modules, modules, ignore=shutil.ignore_patterns("build", "source", "vmlinu*"))
     subprocess.run(["depmod", "-b", root, kernel.release], check=True)
-    archive = open_archive(work / "packages", ROLES[role].suite, kernel.arch)
+    suite = ROLES[role].suite
+    archive = open_archive(work / "packages", "trixie" if suite == "experimental" else suite, kernel.arch)
     archive.unpack(root / "busybox", "busybox-static")
     busybox = next((root / "busybox").glob("**/bin/busybox"))
     order = " ".join(f"/lib/modules/{kernel.release}/{path}" for path in _drivers(modules))
