@@ -22,6 +22,7 @@ from test_ksymtab import table
 
 from modcheck import archives, files, predict, read_module, read_target
 from modcheck.errors import ModcheckError, TargetError, UnreadableError
+from modcheck.report.json import profile_document
 from modcheck.target.ksymtab import kernel_exports
 
 if sys.version_info >= (3, 14):
@@ -283,6 +284,8 @@ def test_a_profile_says_what_its_source_says(modcheck: Callable[..., Run], root:
         ("'data' is missing", {key: value for key, value in first.items() if key != "data"}),
         ("damaged profile", {**first, "data": {**first["data"], "btf": "AAAA"}}),
         ("damaged profile", {**first, "data": {**first["data"], "builtin": 7}}),
+        ("damaged profile: vermagic is 5", {**first, "target": {**first["target"], "vermagic": 5}}),
+        ("damaged profile: sources is None", {**first, "target": {**first["target"], "sources": None}}),
         ("no profile", {"schema": 1}),
     ):
         profile.write_text(json.dumps(changed))
@@ -350,6 +353,79 @@ def test_modules_of_another_build_leave_nothing_behind(root: Path, tmp_path: Pat
     assert (target.modules, target.builtin, target.this_module_size, target.entry_points) == (None,) * 4
     assert target.symbols is not None
     assert target.symbols.count == 10_973
+
+
+def test_what_a_user_imports_tells_no_namespace_since_6_16(root: Path, tmp_path: Path) -> None:
+    """A symbol may be for modules of certain names (EXPORT_SYMBOL_FOR_MODULES): they import nothing."""
+    namespaces = {}
+    for release in ("6.15.9-test", "6.16.0-test", "not-a-version"):
+        folder = tmp_path / release / "lib/modules" / release
+        shutil.copytree(root / f"lib/modules/{RELEASE}", folder, symlinks=True)
+        vermagic = VERMAGIC.replace(RELEASE, release)
+        for path in (folder / "kernel").iterdir():
+            data = with_modinfo(lzma.decompress(path.read_bytes()), vermagic=vermagic)
+            path.write_bytes(lzma.compress(data, check=lzma.CHECK_CRC32))
+        target = read_target(folder)
+        assert target.symbols is not None
+        rows = [row for one in target.symbols.tables for row in one if row.inferred]
+        assert "module_layout" in {row.name for row in rows}
+        namespaces[release] = {row.namespace for row in rows}
+    assert namespaces == {"6.15.9-test": {""}, "6.16.0-test": {"?"}, "not-a-version": {"?"}}
+
+
+def test_what_an_unreadable_module_exports_is_not_the_kernels(root: Path, tmp_path: Path) -> None:
+    other = tmp_path / "root"
+    shutil.copytree(root, other, symlinks=True)
+    (other / f"boot/vmlinuz-{RELEASE}").unlink()
+    (other / f"lib/modules/{RELEASE}/kernel/sample_export.ko.xz").write_bytes(b"")
+    target = read_target(other)
+    assert target.symbols is not None
+    assert not [row for one in target.symbols.tables for row in one if row.name.startswith("sample_")]
+    one = predict(read_module(SAMPLE / "sample_import.ko"), target, loader="insmod")
+    rules = ["module-layout", "unknown-symbol"]  # nothing that can be read tells of either
+    assert (one.verdict, [unknown.rule for unknown in one.unchecked]) == ("unknown", rules)
+
+
+def test_a_target_is_one_kernel(root: Path, tmp_path: Path) -> None:
+    """Nothing is passed over in silence: two images, another release, a profile and a second opinion."""
+    folder, image = root / f"lib/modules/{RELEASE}", root / f"boot/vmlinuz-{RELEASE}"
+    profile = tmp_path / "board.json"
+    profile.write_text(json.dumps(profile_document(read_target(root), "test")))
+    two = tmp_path / "two/boot"
+    two.mkdir(parents=True)
+    shutil.copy(image, two / "vmlinuz-old")
+    plain = gzip.decompress(image.read_bytes())
+    (two / "vmlinuz-new").write_bytes(gzip.compress(plain.replace(RELEASE.encode(), b"6.1.0-57-arm64")))
+    for sources, options, words in (
+        ((image, image), {}, "a second image: a target is one kernel"),
+        ((folder, folder), {}, "a second modules directory"),
+        ((root, folder), {}, "a second modules directory"),
+        ((profile, profile), {}, "a second profile"),
+        ((profile,), {"kernel": image}, "a profile describes a whole kernel"),
+        ((profile, folder), {}, "a profile describes a whole kernel"),
+        ((root,), {"release": "6.1.0-57-arm64"}, f"holds {RELEASE}, and not 6.1.0-57-arm64"),
+        ((two.parent,), {}, "not the only kernel there: 6.1.0-57-arm64, 6.1.0-56-arm64; --release picks one"),
+        ((tmp_path / "nothing",), {}, "no such file or directory"),
+        ((), {"kernel": profile}, "a JSON document, and no kernel image: give it to --target"),
+        ((), {"kernel": tar(root, tmp_path / "root.tar")}, "a tar, and no kernel image: give it to --target"),
+        ((), {"modules_dir": tmp_path / "root.tar"}, "an archive goes to --target"),
+    ):
+        with pytest.raises(TargetError) as error:
+            read_target(*sources, **options)
+        assert words in str(error.value)
+    assert read_target(two.parent, release=RELEASE).sources["release"] == "--release"
+    assert said(profile)[0] == said(root)[0]
+
+
+def test_a_tree_with_a_package_in_it_is_a_tree(tmp_path: Path) -> None:
+    shutil.copytree(SAMPLE / "tree", tmp_path / "tree")
+    deb(tmp_path / "tree/linux-image.deb", b"", "")
+    (tmp_path / "packages").mkdir()
+    os.mkfifo(tmp_path / "packages/x.deb")
+    assert read_target(tmp_path / "tree").release == RELEASE
+    for path, words in ((tmp_path / "packages", "no image in boot/"), (tmp_path / "packages/x.deb", "neither a file")):
+        with pytest.raises(TargetError, match=words):
+            read_target(path)
 
 
 def test_names_of_exports_without_their_crcs(root: Path, tmp_path: Path) -> None:
@@ -447,6 +523,15 @@ def test_sizes_that_are_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     (tmp_path / "pax.tar").write_bytes(info.tobuf(tarfile.USTAR_FORMAT) + bytes(1024))
     with pytest.raises(UnreadableError, match="a header is too large"):
         archives.Archive([str(tmp_path / "pax.tar")])
+    deep = tarfile.TarInfo("a/" * 20_000)
+    (tmp_path / "deep.tar").write_bytes(deep.tobuf(tarfile.PAX_FORMAT) + bytes(1024))
+    with pytest.raises(TargetError, match="a name of 39999 characters"):
+        archives.Archive([str(tmp_path / "deep.tar")])
+    damaged = bytearray(lzma.compress(many(tmp_path / "many.tar").read_bytes()))
+    damaged[len(damaged) // 2] ^= 0xFF
+    (tmp_path / "damaged.tar.xz").write_bytes(damaged)
+    with pytest.raises(UnreadableError, match="damaged archive: corrupt input data"):
+        archives.Archive([str(tmp_path / "damaged.tar.xz")])
     monkeypatch.setattr(archives, "MEMBERS", 10)
     with pytest.raises(TargetError, match="more than 10 members"):
         archives.Archive([str(many(tmp_path / "many.tar"))])

@@ -12,9 +12,9 @@ from ..btf import HEADER, Btf
 from ..files import read_bytes
 from .certificates import Certificate, parse_certificate
 from .kconfig import Config
-from .ksymtab import kernel_exports
+from .ksymtab import kernel_table
 from .streams import StreamError, unpack_stream
-from .symvers import Symvers, render
+from .symvers import KERNEL, Symvers
 from .unpack import find_banner, unpack
 
 _CERTIFICATE = re.compile(rb"\x30\x82..\x30\x82..\xa0\x03\x02\x01\x02\x02", re.DOTALL)
@@ -95,8 +95,15 @@ class Image:
 
     def symvers(self) -> Symvers | None:
         """The table of its exports; None where it is not found, or not understood."""
-        exports = kernel_exports(self.data)
-        return Symvers(render(exports), self.path, whole=False) if exports else None
+        table = kernel_table(self.data)
+        if table is None:
+            return None
+        kinds = ("EXPORT_SYMBOL", "EXPORT_SYMBOL_GPL")
+        columns = zip(
+            (crc or 0 for crc in table.crcs), table.names, map(kinds.__getitem__, table.gpl), table.namespaces
+        )
+        rows = map(f"0x%08x\t%s\t{KERNEL}\t%s\t%s\n".__mod__, columns)
+        return Symvers("".join(rows).encode(), self.path, whole=False)
 
     @cached_property
     def btf(self) -> Btf | None:

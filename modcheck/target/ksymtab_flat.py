@@ -17,8 +17,7 @@ from heapq import nlargest
 from itertools import pairwise
 from typing import NamedTuple
 
-from ..module.facts import Export
-from .ksymtab import Layout, follow_crcs, rows
+from .ksymtab import Layout, Table, columns, follow_crcs
 
 #: how names end that kernels of every configuration export; the whole name may be the tail of another
 _ANCHORS = (b"kfree\0", b"strlen\0", b"jiffies\0", b"module_layout\0", b"printk\0")
@@ -85,28 +84,28 @@ class _Found(NamedTuple):
     namespace_offsets: list[int]
 
 
-def search(data: bytes) -> tuple[Export, ...] | None:
+def search(data: bytes) -> Table | None:
     """What the kernel in the flat image `data` exports; None where no table is found, or none that is understood."""
     # small numbers have zeros where a word ends, if it begins with its least byte
     likely = "<" if data[3::4].count(0) >= data[0::4].count(0) else ">"
     layouts = sorted(_LAYOUTS, key=lambda layout: layout.order != likely)
     for effort in _EFFORTS:
-        if exports := _searched(data, layouts, effort):
-            return exports
+        if table := _searched(data, layouts, effort):
+            return table
     for order in dict.fromkeys((likely, "<", ">")):
         relocated = _relocated(data, order)
-        if relocated and (exports := _searched(relocated, layouts, _EFFORTS[0])):
-            return exports
+        if relocated and (table := _searched(relocated, layouts, _EFFORTS[0])):
+            return table
     return None
 
 
-def _searched(data: bytes, layouts: Sequence[Layout], effort: _Effort) -> tuple[Export, ...] | None:
+def _searched(data: bytes, layouts: Sequence[Layout], effort: _Effort) -> Table | None:
     for start, end in _blocks(data, effort):
         begins = cache(partial(_begins, data, start, end, effort))
         for layout in layouts:
             found = _search(data, layout, start, end, begins, effort)
-            if found and (exports := _read(data, found)):
-                return exports
+            if found and (table := _read(data, found)):
+                return table
     return None
 
 
@@ -332,7 +331,7 @@ def _sorted_stretch(names: Sequence[bytes], effort: _Effort) -> tuple[int, int] 
     return best
 
 
-def _read(data: bytes, found: _Found) -> tuple[Export, ...] | None:
+def _read(data: bytes, found: _Found) -> Table | None:
     """The exports of a table, with what lies between it and its strings; None where that is not understood."""
     count = len(found.names)
     layout = found.layout
@@ -359,4 +358,5 @@ def _read(data: bytes, found: _Found) -> tuple[Export, ...] | None:
     # a symbol without a CRC is rare: many of them are a page that was lost
     if not understood or (each >= 4 and 50 * crcs.count(0) > count):
         return None
-    return rows(found.names, crcs, gpl, found.namespaces)
+    names, namespaces = ([text.decode("latin-1") for text in texts] for texts in (found.names, found.namespaces))
+    return columns(names, crcs, gpl, namespaces)

@@ -29,7 +29,7 @@ _TRIES, _TOLD = 10_000, 4
 #: what is read in place by --target
 _NOT_HERE = (
     (b"ustar", "a tar"), (b"!<arch>\n", "a Debian package"), (b"\xed\xab\xee\xdb", "an RPM package"),
-    (b"{\n", "a JSON document"),
+    (b"{\n", "a JSON document"), (b'{"', "a JSON document"),
 )  # fmt: skip
 #: a first look at what may be a stream: so much of it must be good
 _LOOK = 64 << 10
@@ -97,20 +97,22 @@ def _peel(data: bytes, layers: list[str], troubles: list[str], budget: int) -> b
         if inner is None:
             break
         layers.append(inner.name)
-        data, inner_codec = bytes(inner.data), inner.codec
-        match = MAGIC.match(data)
-        codec = match.lastgroup if match else inner_codec
-        if codec:
-            layers.append(codec)
-            try:
-                data = unpack_stream(data, codec)
-            except StreamError as error:
-                troubles.append(f"{codec}: {error}")
-                return None
-            budget -= len(data)
+        match = MAGIC.match(inner.data)
+        codec = match.lastgroup if match else inner.codec
+        if codec is None:
+            data = bytes(inner.data)
+            continue
+        layers.append(codec)
+        try:
+            data = unpack_stream(inner.data, codec)
+        except StreamError as error:
+            troubles.append(f"{codec}: {error}")
+            return None
+        budget -= len(data)
     banner = find_banner(data)
-    # these codecs may leave such a line as it is
-    packed = banner and any(data.find(magic, 0, banner.start()) >= 0 for magic in _LITERAL)
+    # these codecs may leave such a line as it is, in what neither a stream held nor begins like a kernel
+    doubtful = banner and not (layers and layers[-1] in MAGIC.groupindex) and data[:4] != b"\x7fELF"
+    packed = banner and doubtful and any(data.find(magic, 0, banner.start()) >= 0 for magic in _LITERAL)
     if banner is None or packed:
         found = _searched(data, layers, troubles, budget)
         if found or banner is None:
