@@ -25,7 +25,7 @@ from modcheck.module import Export
 from modcheck.target import read_target, streams, unpack
 from modcheck.target.image import Image
 from modcheck.target.ksymtab import kernel_exports
-from modcheck.target.ksymtab_flat import search
+from modcheck.target.ksymtab_flat import search as search_flat
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -40,6 +40,12 @@ except ImportError:
 EXPORTS = kernel_exports(real_table("arm64-6.1")) or ()
 #: as much of arm64 6.1 as makes an image: its banner, its table, and enough behind it not to be passed over
 KERNEL = (BANNER.ljust(4096, b"\0") + real_table("arm64-6.1")).ljust(3 << 20, b"\xa5")
+
+
+def search(data: bytes) -> tuple[Export, ...] | None:
+    """By structure alone."""
+    found = search_flat(data)
+    return None if found is None else found.exports()
 
 
 def lz4_legacy(data: bytes) -> bytes:

@@ -59,11 +59,15 @@ class Table(NamedTuple):
     gpl: Sequence[bool]
     namespaces: Sequence[str]
 
+    def exports(self) -> tuple[Export, ...]:
+        """The same row by row."""
+        return tuple(map(Export, *self, repeat(KERNEL)))
+
 
 def kernel_exports(data: bytes) -> tuple[Export, ...] | None:
     """What the kernel in the plain image `data` exports; None where no table is found, or none that is understood."""
     table = kernel_table(data)
-    return None if table is None else tuple(map(Export, *table, repeat(KERNEL)))
+    return None if table is None else table.exports()
 
 
 def kernel_table(data: bytes) -> Table | None:
