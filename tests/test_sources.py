@@ -574,7 +574,5 @@ def test_a_folder_in_an_archive_behind_links(tmp_path: Path) -> None:
 def test_the_running_kernel(modcheck: Callable[..., Run]) -> None:
     """This machine's, by what may be read here: at least its release."""
     run = modcheck("target", "--running", "--format", "json")
-    if run.status == 2:
-        assert "more than one kernel" in run.stderr or "modules of another kernel" in run.stderr
-    else:
-        assert run.document["target"]["release"] == os.uname().release
+    assert run.status == 0
+    assert run.document["target"]["release"] == os.uname().release
