@@ -31,6 +31,7 @@ _CHUNK = 1 << 20
 #: no header of a tar is longer, no name of a member, and no run of zeros between two tars
 _HEADER, _NAME, _ZEROS = 1 << 20, 4096, 4096
 _LINKS = 40
+_DEB, _RPM = b"!<arch>\n", b"\xed\xab\xee\xdb"
 _NAME_ALONE = -1
 
 
@@ -179,7 +180,16 @@ def is_archive(path: str) -> bool:
                 start = bytes(decoder(kind).decompress(start, 512))
     except Exception:  # also what no codec can read is no archive
         return False
-    return start.startswith((b"!<arch>\n", b"\xed\xab\xee\xdb")) or start[257:262] == b"ustar"
+    return archive_kind(start) is not None
+
+
+def archive_kind(start: bytes) -> str | None:
+    """What the bytes `start`, the first 512 of a plain file, are the beginning of; None where it is no archive."""
+    if start.startswith(_DEB):
+        return "a Debian package"
+    if start.startswith(_RPM):
+        return "an RPM package"
+    return "a tar" if start[257:262] == b"ustar" else None
 
 
 def _normal(name: str) -> str:
@@ -192,9 +202,9 @@ def _members(path: str, kept: ExitStack) -> Iterator[tuple[str, Member | None]]:
     file = kept.enter_context(open(path, "rb"))  # noqa: SIM115
     start = file.read(8)
     file.seek(0)
-    if start == b"!<arch>\n":
+    if start.startswith(_DEB):
         yield from _tar_members(_content_of_deb(file, path, kept))
-    elif start[:4] == b"\xed\xab\xee\xdb":
+    elif start.startswith(_RPM):
         yield from _cpio_members(_content_of_rpm(file, path, kept), path)
     else:
         yield from _tar_members(_plain(file, path, kept))

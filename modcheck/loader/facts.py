@@ -89,6 +89,12 @@ class Load(NamedTuple):
         return self.module.name
 
     @property
+    def knows_absent(self) -> bool:
+        """Whether a symbol that nothing has is known not to be there: insmod sees but the kernel's own."""
+        symbols = self.target.symbols
+        return symbols is not None and (symbols.complete or (symbols.has_kernel and self.loader != "modprobe"))
+
+    @property
     def own_build(self) -> bool:
         """Whether the module is an in-tree one of the target's very build, as far as vermagic tells."""
         return (

@@ -95,7 +95,7 @@ class Visible:
     def _depends(self, module: Module) -> list[str]:
         if not self.modprobe:
             return []
-        return [name for name in (module.info("depends") or "").replace("-", "_").split(",") if name]
+        return list(module.depends or ())
 
     def _in_table(self, name: str) -> bool:
         return self.target.symbols is not None and self.target.symbols.has_owner(name)

@@ -255,6 +255,12 @@ class Module:
         return tuple(symbol for symbol in self.symbols if symbol.shndx == SHN_UNDEF)
 
     @property
+    def depends(self) -> tuple[str, ...] | None:
+        """The names of the modules that it says it needs, with `_` for `-`; None where it does not say."""
+        told = self.info("depends")
+        return None if told is None else tuple(name for name in told.replace("-", "_").split(",") if name)
+
+    @property
     def import_namespaces(self) -> frozenset[str]:
         return frozenset(value for key, value in self.modinfo if key == "import_ns")
 

@@ -136,10 +136,8 @@ def read_target(
     if work.reference and work.reference.vermagic and not work.release.value:
         work.release.give(work.reference.vermagic.split(" ")[0], work.reference.path)
     work.version_of_release()
-    if profile and not any(table.has_kernel for table in tables):
-        tables += profile.tables
-    elif not any(table.has_kernel for table in tables):
-        tables += work.rebuilt_tables(board.exports() if board else None)
+    if not any(table.has_kernel for table in tables):
+        tables += profile.tables if profile else work.rebuilt_tables(board.exports() if board else None)
     tree_alone = bool(trees) and not (kernel or found.release or board)
     built_here = (tree_alone or (profile is not None and profile.built_here)) and work.release.origin not in (
         "--release",

@@ -6,6 +6,7 @@ import re
 import struct
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import repeat
 
 from ..arch import Endianness, arch_of_machine
 from ..btf import HEADER, Btf
@@ -14,7 +15,7 @@ from .certificates import Certificate, parse_certificate
 from .kconfig import Config
 from .ksymtab import kernel_table
 from .streams import StreamError, unpack_stream
-from .symvers import KERNEL, Symvers
+from .symvers import KERNEL, Symvers, render_rows
 from .unpack import find_banner, unpack
 
 _CERTIFICATE = re.compile(rb"\x30\x82..\x30\x82..\xa0\x03\x02\x01\x02\x02", re.DOTALL)
@@ -99,11 +100,9 @@ class Image:
         if table is None:
             return None
         kinds = ("EXPORT_SYMBOL", "EXPORT_SYMBOL_GPL")
-        columns = zip(
-            (crc or 0 for crc in table.crcs), table.names, map(kinds.__getitem__, table.gpl), table.namespaces
-        )
-        rows = map(f"0x%08x\t%s\t{KERNEL}\t%s\t%s\n".__mod__, columns)
-        return Symvers("".join(rows).encode(), self.path, whole=False)
+        crcs, gpl = (crc or 0 for crc in table.crcs), map(kinds.__getitem__, table.gpl)
+        rows = zip(crcs, table.names, repeat(KERNEL), gpl, table.namespaces)
+        return Symvers(render_rows(rows), self.path, whole=False)
 
     @cached_property
     def btf(self) -> Btf | None:

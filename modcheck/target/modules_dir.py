@@ -57,14 +57,14 @@ class _User(NamedTuple):
             or module.versions_ext
             or ((one.name, None) for one in module.undefined if one.bind != STB_WEAK)
         )
-        depends = module.info("depends")
+        depends = module.depends
         return cls(
             path,
             module.vermagic,
             module.info("intree") is not None,
             tuple((symbol, crc and crc & 0xFFFFFFFF) for symbol, crc in used if symbol),
             frozenset(("", *module.import_namespaces)),
-            None if depends is None else frozenset(name for name in depends.replace("-", "_").split(",") if name),
+            None if depends is None else frozenset(depends),
         )
 
 

@@ -24,6 +24,7 @@ _KERNEL_ROW = rb"(?m)^0x[0-9a-fA-F]{8}\t[^\t\n]+\t(?:[^\t\n]*\t)?vmlinux[\t\r\n]
 _NO_CRC = b"0x00000000\t"
 #: in tables of modcheck's own, where it is not known who may use a symbol
 _UNKNOWN_KIND = "(unknown)"
+_KINDS = {False: "EXPORT_SYMBOL", True: "EXPORT_SYMBOL_GPL", None: _UNKNOWN_KIND}
 _NOT_TAB_OR_NEWLINE = bytes(set(range(256)) - {9, 10})
 #: so many symbols are searched for in the text before an index of all is worth its cost
 _SEARCHES = 100
@@ -128,9 +129,12 @@ class Symvers:
 
 def render(exports: Iterable[Export]) -> bytes:
     """A Module.symvers with these rows, as kbuild has written it since 5.6; an owner is the path of its module."""
-    kinds = {False: "EXPORT_SYMBOL", True: "EXPORT_SYMBOL_GPL", None: _UNKNOWN_KIND}
-    rows = (f"0x{row.crc or 0:08x}\t{row.name}\t{row.owner}\t{kinds[row.gpl]}\t{row.namespace}\n" for row in exports)
-    return "".join(rows).encode("utf-8", "surrogateescape")
+    return render_rows((row.crc or 0, row.name, row.owner, _KINDS[row.gpl], row.namespace) for row in exports)
+
+
+def render_rows(rows: Iterable[tuple[int, str, str, str, str]]) -> bytes:
+    """The same of rows with CRC, name, owner, one of `EXPORT_SYMBOL…`, namespace: faster where there are no Exports."""
+    return "".join(map("0x%08x\t%s\t%s\t%s\t%s\n".__mod__, rows)).encode("utf-8", "surrogateescape")
 
 
 def _is_regular(data: bytes) -> bool:

@@ -16,6 +16,7 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from ..archives import archive_kind
 from ..errors import TargetError
 from ..files import LIMIT
 from .streams import MAGIC, StreamError, may_begin, unpack_stream
@@ -26,11 +27,6 @@ _LEAST = 1 << 20
 _LAYERS = 6
 #: so many streams are tried, and so many of those that fail are told
 _TRIES, _TOLD = 10_000, 4
-#: what is read in place by --target
-_NOT_HERE = (
-    (b"ustar", "a tar"), (b"!<arch>\n", "a Debian package"), (b"\xed\xab\xee\xdb", "an RPM package"),
-    (b"{\n", "a JSON document"), (b'{"', "a JSON document"),
-)  # fmt: skip
 #: a first look at what may be a stream: so much of it must be good
 _LOOK = 64 << 10
 #: so much a stream counts that turns out to be damaged only behind that
@@ -69,9 +65,9 @@ def unpack(data: bytes, path: str) -> Unpacked:
 
     :raises TargetError: there is none in it; the message says what was found, and what was not
     """
-    for begins, kind in _NOT_HERE:
-        if data.startswith(begins) or data[257:262] == begins:
-            raise TargetError(path, f"{kind}, and no kernel image: give it to --target")
+    kind = archive_kind(data[:512]) or ("a JSON document" if data.startswith((b"{\n", b'{"')) else None)
+    if kind:  # read in place by --target
+        raise TargetError(path, f"{kind}, and no kernel image: give it to --target")
     layers: list[str] = []
     troubles: list[str] = []
     found = _peel(data, layers, troubles, 2 * LIMIT)

@@ -46,8 +46,6 @@ def duplicate_export(load: Load) -> Iterator[Answer]:
             details = {"symbol": export.name, "owner": other.owner}
             yield Finding(DUPLICATE_RULE, "error", summary, "ENOEXEC", (line(text),), details)
             return
-    symbols = load.target.symbols
-    known = symbols and (symbols.complete or (symbols.has_kernel and load.loader != "modprobe"))
     # modpost lets no symbol be exported twice within one build
-    if load.module.exports and not known and not load.own_build:
+    if load.module.exports and not load.knows_absent and not load.own_build:
         yield Unknown(DUPLICATE_RULE, needs.SYMVERS)

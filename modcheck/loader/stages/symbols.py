@@ -160,7 +160,7 @@ def _undefined(walk: _Walk, symbol: Symbol) -> None:
         if usable[0].gpl is None and not walk.gpl_ok:
             walk.lacks(GPL_ONLY, needs.EXPORTS)
         _found(walk, symbol, name, usable[0])
-    elif not rows and not (symbols and (symbols.complete or (symbols.has_kernel and load.loader != "modprobe"))):
+    elif not rows and not load.knows_absent:
         walk.lacks(UNKNOWN, needs.SYMVERS)
     elif not rows and load.opaque:
         walk.lacks(UNKNOWN, f"what {', '.join(load.opaque)} exports: give the .ko as well, or its Module.symvers")
