@@ -44,9 +44,14 @@ def with_section_name(data: bytes, old: str, new: str) -> bytes:
     return put(data, names, new.encode().ljust(len(old), b"\0"))
 
 
+def header_of(data: bytes, name: str) -> int:
+    """The file offset of the 64-bit section header of that name."""
+    return _header(data, name)[1]
+
+
 def with_section_flags(data: bytes, name: str, flags: int) -> bytes:
     """The module with other sh_flags for a section."""
-    return put(data, _header(data, name)[1] + 8, flags.to_bytes(8, "little"))
+    return put(data, header_of(data, name) + 8, flags.to_bytes(8, "little"))
 
 
 def with_symbol(data: bytes, name: str, shndx: int | None = None, renamed: str | None = None) -> bytes:
@@ -63,12 +68,16 @@ def with_symbol(data: bytes, name: str, shndx: int | None = None, renamed: str |
     return data
 
 
-def with_crc(data: bytes, name: str, crc: int) -> bytes:
-    """The module with another CRC for a symbol in its `__versions`."""
+def version_of(data: bytes, name: str) -> int:
+    """The file offset of a symbol's record in `__versions`: a CRC of 8 bytes, and the name."""
     section = Image(data).find("__versions")
     assert section is not None
-    record = data.index(name.encode() + b"\0", section.sh_offset) - 8
-    return put(data, record, crc.to_bytes(8, "little"))
+    return data.index(name.encode() + b"\0", section.sh_offset) - 8
+
+
+def with_crc(data: bytes, name: str, crc: int) -> bytes:
+    """The module with another CRC for a symbol in its `__versions`."""
+    return put(data, version_of(data, name), crc.to_bytes(8, "little"))
 
 
 def with_relocation_type(data: bytes, section: str, kind: int) -> bytes:

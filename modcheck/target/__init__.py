@@ -15,9 +15,9 @@ from ..version import Version, parse_version
 from .certificates import read_certificate
 from .collect import Collector
 from .facts import Symbols, Target
-from .kconfig import Config, read_config
+from .kconfig import Config, is_config, read_config
 from .sources import sort_sources
-from .symvers import Symvers, read_symvers
+from .symvers import Symvers, is_symvers, read_symvers
 from .tree import Tree, is_tree
 from .vendor import VENDORS
 from .vermagic import with_blank
@@ -55,7 +55,7 @@ def read_target(
     """Everything that the given sources and facts tell of one kernel.
 
     :param sources: kernel build or headers directories, images, modules directories, root file systems, captures,
-        profiles, packages or a folder of them
+        profiles, packages or a folder of them, Module.symvers files, a `.config`
     :param symvers: Module.symvers files; where the first that is a kernel's lies in a build tree, that tree is used too
     :param release: what `uname -r` prints there
     :param kernel_version: its version, `6.1.192`
@@ -72,6 +72,13 @@ def read_target(
     :raises UnreadableError: a file that cannot be read
     :raises TargetError: a source that is broken, or that describes no kernel at all
     """
+    given = [os.fspath(source) for source in sources]
+    symvers = (*symvers, *filter(is_symvers, given))
+    configs = list(filter(is_config, given))
+    if len(configs) + (config is not None) > 1:
+        raise TargetError(configs[-1], "a second .config: a target is one kernel")
+    sources = tuple(source for source in given if source not in (*symvers, *configs))
+    config = next(iter(configs), config)
     tables = [read_symvers(path) for path in symvers]
     if not (sources or tables or release or vermagic or config or kernel or modules_dir or running):
         raise TargetError("no target", NO_TARGET)
@@ -98,7 +105,7 @@ def read_target(
         )
 
     work = Collector()
-    work.release.give(release, "--release")
+    work.release.give(_one_word("--release", release), "--release")
     if vermagic is not None:
         work.vermagic.give(with_blank(vermagic), "--vermagic")
         work.release.give(vermagic.split(" ")[0], "--vermagic")
@@ -138,12 +145,25 @@ def read_target(
     work.version_of_release()
     if not any(table.has_kernel for table in tables):
         tables += profile.tables if profile else work.rebuilt_tables(board.exports() if board else None)
+    if tables and not any(table.has_kernel or table.inferred for table in tables):
+        work.notes.append(f"{tables[0].path} has no symbols of vmlinux: it is a module's own table, and no kernel's")
     tree_alone = bool(trees) and not (kernel or found.release or board)
     built_here = (tree_alone or (profile is not None and profile.built_here)) and work.release.origin not in (
         "--release",
         "--vermagic",
     )
     return work.finish(tables, built_here=built_here)
+
+
+def _one_word(option: str, value: str | None) -> str | None:
+    """A release, without the line's end that it may have come with.
+
+    :raises TargetError: it is not one word, as all that `uname -a` prints
+    """
+    found = value.strip() if value is not None else None
+    if found is not None and len(found.split()) != 1:
+        raise TargetError(option, f"{found!r} is not what `uname -r` prints")
+    return found
 
 
 def _parse_option(text: str | None) -> Version | None:

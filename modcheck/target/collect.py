@@ -87,6 +87,7 @@ class Collector:
         self.lockdown: Fact[str] = Fact("lockdown", notes)
         self.sig_enforce: Fact[bool] = Fact("sig_enforce", notes)
         self.modules_disabled: Fact[bool] = Fact("modules_disabled", notes)
+        self.tree: str | None = None
         self.sys_module: Fact[frozenset[str]] = Fact("sys_module", notes)
 
     def version_of_release(self) -> None:
@@ -97,6 +98,7 @@ class Collector:
     def read_tree(self, tree: Tree, tables: list[Symvers]) -> None:
         """Add what `tree` tells; its Module.symvers goes to `tables` unless a kernel's is there already."""
         release, kernel_release = tree.release(), tree.kernel_release()
+        self.tree = self.tree or tree.path
         if release:
             self.release.give(*release)
         if self.config.value is None:
@@ -114,6 +116,8 @@ class Collector:
             self.seed.give(seed, tree.path)
         if not any(table.has_kernel for table in tables) and (path := tree.symvers()):
             tables.insert(0, read_symvers(path))
+        if self.config.value and self.config.value.on("MODVERSIONS") and (newer := tree.newer_than_symvers()):
+            self.notes.append(f"{tree.symvers()} is older than {newer[0]}: is it of what the tree was before?")
         if self.reference is None and _since_6_4(self.version.value):
             self.read_reference(tree.own_modules())
         if (path := tree.vmlinux()) and self.config.value and self.config.value.on("DEBUG_INFO_BTF"):
@@ -343,6 +347,8 @@ class Collector:
         }
         if tables:
             sources["symbols"] = ", ".join(table.path for table in tables)
+        if self.image:
+            sources["kernel"] = self.image.path
         if self.modules:
             sources["modules"] = self.modules.path
         return Target(
@@ -366,6 +372,7 @@ class Collector:
             sig_enforce=self.sig_enforce.value,
             modules_disabled=self.modules_disabled.value,
             sys_module=self.sys_module.value,
+            tree=self.tree,
             built_here=built_here,
             sources=sources,
             notes=tuple(self.notes),

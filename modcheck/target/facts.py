@@ -104,6 +104,8 @@ class Target:
     """whether loading modules has been turned off (/proc/sys/kernel/modules_disabled)"""
     sys_module: frozenset[str] | None = None
     """the folders in /sys/module before any module is loaded; a module of that name is refused"""
+    tree: str | None = None
+    """the build or headers directory among what describes it"""
     built_here: bool = False
     """described by the tree that modules are built in, which need not be what the board runs"""
     sources: Mapping[str, str] = field(default_factory=dict)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import re
+from functools import cached_property
 
 from ..arch import Endianness
 from ..errors import TargetError
-from ..files import read_plain
+from ..files import beginning, read_plain
 from ..version import Version, parse_version
 
 # since 3.x "# Linux/arm64 6.1.99 Kernel Configuration"; before, "# Linux kernel version: 2.6.18"
@@ -69,10 +70,13 @@ class Config:
         if start < 0:
             return "n"
         end = self._text.find("\n", start + 1)
-        value = self._text[start + len(key) : end if end >= 0 else None].strip()
-        if value.startswith('"') and value.endswith('"') and len(value) > 1:
-            return value[1:-1]
-        return value
+        return _unquoted(self._text[start + len(key) : end if end >= 0 else None])
+
+    @cached_property
+    def options(self) -> dict[str, str]:
+        """All options that are not off, by name, as `get` gives them."""
+        pairs = re.findall(r"^CONFIG_(\w+)=(.*)$", self._text, re.MULTILINE)
+        return {name: value for name, written in pairs if (value := _unquoted(written)) != "n"}
 
     def on(self, option: str) -> bool:
         """Whether `CONFIG_option` is `y`."""
@@ -93,6 +97,16 @@ class Config:
     def endianness(self) -> Endianness | None:
         """The byte order that it names; architectures with one order, and old kernels, name none."""
         return "big" if self.on("CPU_BIG_ENDIAN") else "little" if self.on("CPU_LITTLE_ENDIAN") else None
+
+
+def is_config(path: str) -> bool:
+    """Whether the file `path` begins like a `.config`, or is a compressed one by its name (`config.gz`)."""
+    return _HEADER.search(beginning(path, 400, "config").decode("utf-8", "replace")) is not None
+
+
+def _unquoted(written: str) -> str:
+    value = written.strip()
+    return value[1:-1] if value.startswith('"') and value.endswith('"') and len(value) > 1 else value
 
 
 def read_config(path: str | os.PathLike[str]) -> Config:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..errors import TargetError
-from ..files import is_file, is_folder, list_folder, mount
+from ..files import beginning, is_file, is_folder, list_folder, mount
 from .board import CAPTURE, CAPTURE_END, Board
 from .tree import Tree, find_tree, is_tree
 
@@ -76,6 +76,8 @@ def sort_sources(paths: Sequence[str], release: str | None, *, running: bool = F
             found.profile = read_profile(path)
         elif _is_archive(path):
             _add_archive(path, release, found)
+        elif _is_relocatable(path):
+            raise TargetError(path, "a kernel module (or another object file), and no kernel")
         else:
             _only(path, "image", found.kernel)
             found.kernel = path
@@ -123,6 +125,12 @@ def _is_document(path: str) -> bool:
     with suppress(OSError), open(path, "rb") as file:
         return file.read(64).lstrip()[:1] == b"{"
     return False
+
+
+def _is_relocatable(path: str) -> bool:
+    """Whether a file, compressed or not, begins as an ELF object that is not linked: ET_REL."""
+    start = beginning(path, 18, ".ko")
+    return start[:4] == b"\x7fELF" and start[16:18] in (b"\1\0", b"\0\1")
 
 
 def _is_archive(path: str) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from ..errors import TargetError
-from ..files import read_plain
+from ..files import beginning, read_plain
 from ..module.facts import Export
 
 KERNEL = "vmlinux"
@@ -74,6 +74,17 @@ class Symvers:
         rows = (line.split(b"\t") for line in self._data.splitlines())
         paths = {columns[_owner_column(columns)] for columns in rows}
         return frozenset(owner_name(path.decode("utf-8", "replace")) for path in paths)
+
+    def owner_path(self, name: str) -> str:
+        """The path of the module that exports a symbol, as the table has it; empty where it has none."""
+        line = self._line(name.encode("utf-8", "surrogateescape"))
+        columns = line.split(b"\t") if line else []
+        return columns[_owner_column(columns)].decode("utf-8", "replace").removesuffix(".ko") if columns else ""
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all its symbols, in its order."""
+        return [line.split(b"\t", 2)[1].decode("utf-8", "replace") for line in self._data.splitlines()]
 
     def _line(self, name: bytes) -> bytes | None:
         self._searches += 1
@@ -156,6 +167,8 @@ def _checked(data: bytes, path: str) -> list[bytes]:
     lines = data.splitlines()
     for number, line in enumerate(lines, 1):
         if line.strip() and not re.fullmatch(_LINE, line):
+            if line.startswith((b"#", b"CONFIG_")):
+                raise TargetError(path, "not a Module.symvers, but a .config (--config)")
             shown = line[:60].decode("utf-8", "replace").strip()
             raise TargetError(f"{path}:{number}", f"not a line of a Module.symvers: {shown!r}")
     return [line for line in lines if line.strip()]
@@ -170,6 +183,11 @@ def owner_name(path: str) -> str:
     """The name under which the exporter at `path` is loaded: `drivers/net/usb-net` is usb_net; vmlinux stays."""
     name = os.path.basename(path)
     return name if name == KERNEL else name.removesuffix(".ko").removesuffix(".o").replace("-", "_")
+
+
+def is_symvers(path: str) -> bool:
+    """Whether the file `path` begins like a Module.symvers, compressed or not."""
+    return re.match(rb"0x[0-9a-fA-F]{8}\t", beginning(path, 64, "symvers")) is not None
 
 
 def read_symvers(path: str | os.PathLike[str]) -> Symvers:

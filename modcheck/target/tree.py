@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 
 from ..errors import TargetError, UnreadableError
 from ..files import is_file, is_folder, list_folder, read_bytes, real_path
@@ -16,6 +17,9 @@ _RELEASE_HEADERS = ("include/generated/utsrelease.h", "include/linux/utsrelease.
 _UTS_RELEASE = r'(?m)^#define\s+UTS_RELEASE\s+"([^"]*)"'
 _KERNELRELEASE = r"(?m)^(?:override\s+)?KERNELRELEASE\s*:?=\s*(\S+)"
 _MAKEFILE_VERSION = r"(?m)^VERSION = (\d+)\nPATCHLEVEL = (\d+)\n(?:SUBLEVEL = (\d+)\n)?"
+_EXTRAVERSION = r"(?m)^EXTRAVERSION[ \t]*=[ \t]*(\S+)"
+_COPYING = 300
+"""seconds by which the files of one build may come to differ when a tree is copied"""
 _SEED_HEADERS = ("include/generated/randstruct_hash.h", "include/generated/randomize_layout_hash.h")
 _SEED = r'RANDSTRUCT_HASHED_SEED\s+"([0-9a-f]+)"'
 
@@ -59,6 +63,24 @@ class Tree:
         """The version in the top Makefile of a source tree."""
         if found := self._search("Makefile", _MAKEFILE_VERSION):
             return ".".join(number for number in found.groups() if number), self.origin("Makefile")
+        return None
+
+    def extraversion(self) -> str | None:
+        """EXTRAVERSION in the top Makefile."""
+        found = self._search("Makefile", _EXTRAVERSION)
+        return found[1] if found else None
+
+    def newer_than_symvers(self) -> tuple[str, float] | None:
+        """The header that was written after Module.symvers, and when (seconds since 1970): release or options have
+        changed since, and the table is of what was before."""
+        table = self.symvers()
+        if table is None:
+            return None
+        for name in ("include/generated/utsrelease.h", "include/generated/autoconf.h"):
+            with suppress(OSError):
+                time = os.stat(self.origin(name)).st_mtime
+                if time > os.stat(table).st_mtime + _COPYING:
+                    return self.origin(name), time
         return None
 
     def randstruct_seed(self) -> str | None:

@@ -68,6 +68,54 @@ def compose(
     return "".join(tokens)
 
 
+#: the options behind words of vermagic that are neither a processor's nor a seed's
+_OPTIONS = {
+    "SMP": "SMP", "preempt": "PREEMPT_BUILD", "preempt_rt": "PREEMPT_RT", "mod_unload": "MODULE_UNLOAD",
+    "modversions": "MODVERSIONS", "thumb2": "THUMB2_KERNEL", "p2v8": "ARM_PATCH_PHYS_VIRT",
+    "p2v16": "ARM_PATCH_PHYS_VIRT_16BIT", "mprofile-kernel": "MPROFILE_KERNEL", "relocatable": "RELOCATABLE",
+    "patchable-function-entry": "ARCH_USING_PATCHABLE_FUNCTION_ENTRY", "64BIT": "64BIT", "32BIT": "32BIT",
+    "4KSTACKS": "4KSTACKS", "MT_SMTC": "MIPS_MT_SMTC",
+}  # fmt: skip
+
+
+def option_of(word: str, version: Version | None) -> tuple[str | None, bool]:
+    """The option that puts a word into vermagic, without CONFIG_, and whether the word tells the processor.
+
+    :param version: the kernel's; None: the newest known
+    """
+    if word == "preempt" and version is not None and not version.since(5, 16):
+        return "PREEMPT", False
+    if word in ("64BIT", "32BIT", "thumb2", "p2v8", "p2v16") or word not in _OPTIONS:
+        return _processor_option(word), True
+    return _OPTIONS[word], False
+
+
+def vermagic_options(arch: str | None) -> frozenset[str]:
+    """The options that take part in the vermagic of an architecture's kernels, without CONFIG_; None: of any."""
+    found = {"LOCALVERSION", "SMP", "PREEMPT", "PREEMPT_BUILD", "PREEMPT_RT", "MODULE_UNLOAD", "MODVERSIONS",
+             "RANDSTRUCT", "GCC_PLUGIN_RANDSTRUCT"}  # fmt: skip
+    own: dict[str, set[str]] = {
+        "i386": {*_X86_FAMILIES, "4KSTACKS"},
+        "arm": {*(option for option, _ in _ARM_CPUS), "THUMB2_KERNEL", "ARM_PATCH_PHYS_VIRT",
+                "ARM_PATCH_PHYS_VIRT_16BIT"},
+        "mips": {*(f"CPU_{name}" for name in _MIPS_FAMILIES), "64BIT", "MIPS_MT_SMTC"},
+        "ppc": {"MPROFILE_KERNEL", "RELOCATABLE", "ARCH_USING_PATCHABLE_FUNCTION_ENTRY"},
+        "sh": {*(option for option, _ in _SH_FAMILIES), "CPU_LITTLE_ENDIAN"},
+    }  # fmt: skip
+    families = {"mips64": "mips", "ppc64": "ppc"}
+    for name in own if arch is None else (families.get(arch, arch),):
+        found |= own.get(name, set())
+    return frozenset(found)
+
+
+def _processor_option(word: str) -> str | None:
+    if word.startswith("ARMv"):
+        return next((option for option, number in reversed(_ARM_CPUS) if word == f"ARMv{number}"), None)
+    names = {_MIPS_WORDS.get(name, name): f"CPU_{name}" for name in _MIPS_FAMILIES}
+    families = {name: option for option, name in _X86_FAMILIES.items()}
+    return _OPTIONS.get(word) or families.get(word) or names.get(word)
+
+
 #: words that end a vermagic without a blank
 _LAST_WORDS = re.compile(r"(?:aarch64|riscv|ARC700|NDS32v3|AVR32v1|gcc-[\d.]+|RANDSTRUCT_\w+)$")
 
