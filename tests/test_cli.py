@@ -176,7 +176,9 @@ def test_an_empty_symvers_and_nothing_else(modcheck: Modcheck, tmp_path: Path) -
     [
         (("--target", "no/such/dir"), "no such file or directory"),
         (("--target", "src"), "no kernel build or headers directory"),
-        (("--target", MODULE), "no Linux kernel in it"),
+        (("--target", MODULE), "a kernel module"),
+        (("--symvers", "rk3588/tree/.config"), "but a .config"),
+        (("--release", "Linux board 6.1.99 #1 SMP"), "uname -r"),
         (("--symvers", "no.symvers"), "no such file"),
         (("--arch", "pdp11", *TREE), "pdp11"),
         (("--kernel-version", "new", *TREE), "no kernel version"),
@@ -315,3 +317,14 @@ def test_colour_is_for_terminals_that_want_it(
     monkeypatch.setenv("NO_COLOR", no_color)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
     assert ("\x1b[" in modcheck(MODULE, *TREE).stdout) == coloured
+
+
+def test_a_command_with_a_slip_is_asked_about(modcheck: Modcheck) -> None:
+    run = modcheck("explian", "vermagic")
+    assert run.status == 2
+    assert "`explain`" in run.stderr
+
+
+def test_a_release_may_end_in_a_line_end(modcheck: Modcheck) -> None:
+    run = modcheck("--format", "json", MODULE, *TREE, "--release", "6.1.176-rockchip-rk3588\r\n")
+    assert run.document["target"]["release"] == "6.1.176-rockchip-rk3588"

@@ -9,22 +9,22 @@ import click
 
 from .. import __version__
 from ..errors import ModcheckError
-from ..files import SUFFIXES
-from ..loader import LOADERS, Prediction, predict_all
-from ..module import Module, read_module
-from ..target import Target
+from ..loader import Prediction, predict_all
+from ..module import Module
 from . import COMMANDS
 from .common import (
     ERROR,
     LOADS,
-    REFUSED,
-    UNKNOWN,
+    Adviser,
+    already_loaded,
     fail,
+    loader_options,
     parse_formats,
     read_modules,
     style_for,
     target_from,
     target_options,
+    worst,
     write_report,
 )
 
@@ -39,13 +39,17 @@ _EPILOG = (
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}, epilog=_EPILOG)
 @click.argument("modules", nargs=-1, metavar="MODULE...", type=click.Path(path_type=str))
 @target_options
-@click.option("--loader", type=click.Choice(LOADERS), default="modprobe", show_default=True, help="How it is loaded.")
-@click.option("--loaded", multiple=True, metavar="NAME_OR_FILE", help="A module already loaded at that time.")
-@click.option("--force-vermagic", is_flag=True, help="As modprobe --force-vermagic.")
-@click.option("--force-modversion", is_flag=True, help="As modprobe --force-modversion.")
+@loader_options
 @click.option("--parameters", default="", metavar="STR", help="Given to MODULE: `debug=1 irq=5,7`.")
 @click.option("--strict", is_flag=True, help="Exit 3 for unknown: the gate passes only what is known to load.")
 @click.option("--ignore", multiple=True, metavar="RULE", help="Report this rule, but do not let it decide.")
+@click.option(
+    "--symtypes",
+    multiple=True,
+    type=click.Path(path_type=str),
+    metavar="PATH",
+    help="The kernel's .symtypes, to explain CRCs; before it those of what the module was built against.",
+)
 @click.option("--format", "formats", multiple=True, metavar="FORMAT[:FILE]", help="text (default) or json; repeatable.")
 @click.option("-v", "--verbose", is_flag=True, help="Cut no list.")
 @click.version_option(__version__, prog_name="modcheck")
@@ -61,6 +65,7 @@ def check(
     parameters: str,
     strict: bool,
     ignore: tuple[str, ...],
+    symtypes: tuple[str, ...],
     formats: tuple[str, ...],
     verbose: bool,
     **facts: Any,
@@ -68,10 +73,13 @@ def check(
     """Predict whether a Linux kernel takes MODULE (a .ko, .ko.gz, .ko.xz, .ko.zst, or a directory of them)."""
     if not modules:
         raise click.UsageError("no MODULE given (a .ko file, or a directory of them)")
+    if os.sep not in modules[0] and not os.path.exists(modules[0]):
+        _is_it_a_command(modules[0])
     outputs = parse_formats(formats, ("text", "json"))
     try:
         target = target_from(**facts)
-        present = [_loaded(one) for one in loaded]
+        present = already_loaded(loaded)
+        adviser = Adviser(target, symtypes)
     except ModcheckError as error:
         _no_target(error, outputs, loader)
         context.exit(ERROR)
@@ -90,7 +98,7 @@ def check(
     )
     try:
         results: list[Prediction | tuple[str, str]] = [
-            _advised(next(predictions), target) if isinstance(module, Module) else module for module in read
+            adviser.advised(next(predictions)) if isinstance(module, Module) else module for module in read
         ]
     except ModcheckError as error:  # a broken row of a table, met when its symbol is looked up
         _no_target(error, outputs, loader)
@@ -103,26 +111,15 @@ def check(
         fail(error)
         status = ERROR
     _diagnostics(results, ignore)
-    context.exit(status or _status(results, strict))
+    context.exit(status or worst(results, strict))
 
 
-def _advised(prediction: Prediction, target: Target) -> Prediction:
-    """With causes and remedies, where there is anything to mend."""
-    if not any(finding.level == "error" for finding in prediction.findings):
-        return prediction
-    from ..advice import advise
+def _is_it_a_command(word: str) -> None:
+    """:raises click.UsageError: it is nearly one"""
+    from difflib import get_close_matches
 
-    return advise(prediction, target)
-
-
-def _loaded(name: str) -> Module | str:
-    """A module already loaded: a file where the name is one's, else the name as lsmod shows it."""
-    if os.sep not in name and not name.endswith(SUFFIXES):
-        return name
-    module = read_module(name)
-    if module.error:
-        raise ModcheckError(name, module.error)
-    return module
+    if meant := get_close_matches(word, COMMANDS, 1):
+        raise click.UsageError(f"{word!r} is no file; is the command `{meant[0]}` meant?")
 
 
 def _no_target(error: ModcheckError, outputs: list[tuple[str, str | None]], loader: str) -> None:
@@ -173,17 +170,3 @@ def _diagnostics(results: list[Prediction | tuple[str, str]], ignore: tuple[str,
     for rule in ignore:
         if rule not in found:
             fail(ModcheckError(f"--ignore {rule}", "matched nothing"))
-
-
-def _status(results: list[Prediction | tuple[str, str]], strict: bool) -> int:
-    """The worst outcome: 2 beats 1 beats 3 beats 0."""
-    statuses = {_one_status(one, strict) for one in results}
-    return next(status for status in (ERROR, REFUSED, UNKNOWN, LOADS) if status in statuses)
-
-
-def _one_status(one: Prediction | tuple[str, str], strict: bool) -> int:
-    if not isinstance(one, Prediction) or one.module.error:
-        return ERROR
-    if one.verdict == "unknown":
-        return UNKNOWN if strict or not one.compared else LOADS
-    return REFUSED if one.verdict == "refused" else LOADS

@@ -5,18 +5,29 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import ModcheckError, TargetError
-from ..files import find_modules
+from ..files import SUFFIXES, find_modules
+from ..loader import LOADERS
+from ..loader.facts import Prediction, TypeChange
 from ..module import Module, read_module
 from ..report.style import Style
 from ..target import Target, read_target
 
+if TYPE_CHECKING:
+    from ..types.symtypes import Symtypes
+
 #: exit status, worst first
 ERROR, REFUSED, UNKNOWN, LOADS = 2, 1, 3, 0
+
+#: of so many modules of one call debug information is read: that takes seconds each
+LOOKED_INTO = 10
+
+#: rules of which a warning has a cause worth telling as well
+_TOLD = ("depmod", "license", "symbol-version", "module-layout", "btf", "compression", "namespace")
 
 _PATH = click.Path(path_type=str)
 
@@ -42,11 +53,58 @@ _TARGET_OPTIONS: tuple[Callable[[Any], Any], ...] = (
 )  # fmt: skip
 
 
+_LOADER_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.option("--loader", type=click.Choice(LOADERS), default="modprobe", show_default=True,
+                 help="How it is loaded."),
+    click.option("--loaded", multiple=True, metavar="NAME_OR_FILE", help="A module already loaded at that time."),
+    click.option("--force-vermagic", is_flag=True, help="As modprobe --force-vermagic."),
+    click.option("--force-modversion", is_flag=True, help="As modprobe --force-modversion."),
+)  # fmt: skip
+
+
 def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that describe a target; the command gets them by name, for `target_from`."""
     for option in reversed(_TARGET_OPTIONS):
         command = option(command)
     return command
+
+
+def loader_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say how a module is loaded; the command gets them by name, for `predict_all`."""
+    for option in reversed(_LOADER_OPTIONS):
+        command = option(command)
+    return command
+
+
+def already_loaded(names: Sequence[str]) -> list[Module | str]:
+    """Modules already loaded: files where a name is one's, else names as lsmod shows them.
+
+    :raises ModcheckError: a file that is no module
+    """
+    found: list[Module | str] = []
+    for name in names:
+        if os.sep not in name and not name.endswith(SUFFIXES):
+            found.append(name)
+            continue
+        module = read_module(name)
+        if module.error:
+            raise ModcheckError(name, module.error)
+        found.append(module)
+    return found
+
+
+def worst(results: Sequence[Prediction | tuple[str, str]], strict: bool) -> int:
+    """The exit status of the worst outcome: 2 beats 1 beats 3 beats 0."""
+    statuses = {_status(one, strict) for one in results}
+    return next((status for status in (ERROR, REFUSED, UNKNOWN) if status in statuses), LOADS)
+
+
+def _status(one: Prediction | tuple[str, str], strict: bool) -> int:
+    if not isinstance(one, Prediction) or one.module.error:
+        return ERROR
+    if one.verdict == "unknown":
+        return UNKNOWN if strict or not one.compared else LOADS
+    return REFUSED if one.verdict == "refused" else LOADS
 
 
 def target_from(targets: Sequence[str], **facts: Any) -> Target:
@@ -80,6 +138,61 @@ def read_modules(paths: Sequence[str]) -> Iterator[Module | tuple[str, str]]:
                 yield read_module(one)
             except ModcheckError as error:
                 yield one, error.reason
+
+
+class Adviser:
+    """Predictions with causes and remedies, where there is anything to mend or to find out.
+
+    :param symtypes: paths of .symtypes: the kernel's, or those of what was built against, and the kernel's
+    """
+
+    def __init__(self, target: Target, symtypes: Sequence[str]) -> None:
+        """:raises ModcheckError: there are no .symtypes at one of these paths"""
+        self.target = target
+        self.symtypes: list[Symtypes] = []
+        self.looked_into = 0
+        if symtypes:
+            from ..types.symtypes import read_symtypes
+
+            self.symtypes = [read_symtypes(path) for path in symtypes]
+
+    def advised(self, prediction: Prediction) -> Prediction:
+        told = any(
+            finding.level == "error" or (finding.level == "warning" and finding.rule in _TOLD)
+            for finding in prediction.findings
+        )
+        if not (told or prediction.unchecked):
+            return prediction
+        from ..advice import advise
+        from ..target.built import NOTHING, read_built
+
+        module = prediction.module
+        tree = self.target.tree
+        built = read_built(module.path, module.vermagic, tree) if told or tree else NOTHING
+        return advise(prediction, self.target, built, self._types(prediction, built.tree and built.tree.path))
+
+    def _types(self, prediction: Prediction, tree: str | None) -> tuple[TypeChange, ...]:
+        """What lies behind CRCs that differ; debug information is read of the first few modules alone."""
+        from ..advice.crcs import differing_symbols
+
+        names = differing_symbols(prediction)
+        if not names:
+            return ()
+        found: tuple[TypeChange, ...] = ()
+        sides = ("the module", "the kernel")
+        if self.looked_into < LOOKED_INTO:
+            self.looked_into += 1
+            from ..types.read import kernel_types, module_types
+            from ..types.reasons import type_changes
+
+            own = module_types(prediction.module, tree)
+            found = type_changes(own, own and kernel_types(self.target, names), names, sides)
+        if self.symtypes and not found:
+            from ..types.reasons import written_changes
+
+            agreeing = [name for name, _ in prediction.module.versions or () if name not in names]
+            found = written_changes(self.symtypes, names, agreeing, sides)
+        return found
 
 
 def parse_formats(values: Sequence[str], known: Sequence[str]) -> list[tuple[str, str | None]]:

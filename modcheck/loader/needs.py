@@ -13,7 +13,8 @@ VERSION = "the kernel's version (--kernel-version STR)"
 STRUCT_SIZE = "sizeof(struct module) of that kernel: any module of its own build (--modules-dir DIR)"
 CRCS = "a Module.symvers of that kernel with CRCs: this one has none but zero (--symvers FILE)"
 VENDOR = (
-    "whose kernel it is: kernel.org's takes a missing entry, Debian's refuses it (--vendor upstream, --vendor debian)"
+    "whose kernel it is: kernel.org's takes a missing entry, Debian's refuses it "
+    "(--vendor debian; --vendor upstream, as most boards' are)"
 )
 FORCE_LOAD = "whether CONFIG_MODULE_FORCE_LOAD is on (--config FILE)"
 CERTIFICATES = "whether the kernel trusts the key that signed it (--trusted-cert FILE; --modules-dir DIR)"

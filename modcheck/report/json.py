@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..loader.facts import Finding, Prediction
+from ..loader.facts import Cause, Finding, Prediction, TypeChange
 from ..module.facts import Module, Parameter, Signature
 from ..target.facts import Target
 
@@ -77,12 +77,42 @@ def _module_entry(one: Prediction | tuple[str, str]) -> dict[str, Any]:
     if one.failed_in:
         entry["failed_in"] = one.failed_in
     entry["needs"] = list(one.needs)
+    entry["causes"] = [_cause(cause) for cause in one.causes]
+    if one.force:
+        entry["force"] = one.force
+    if one.fetch:
+        entry["fetch"] = [
+            {"file": found.file, "option": found.option, "decides": list(found.decides)} for found in one.fetch
+        ]
     entry["findings"] = [_finding(finding) for finding in one.findings]
     entry["unchecked"] = [
         {"rule": unknown.rule, "needs": unknown.needs, **({"ignored": True} if unknown.ignored else {})}
         for unknown in one.unchecked
     ]
     return entry
+
+
+def _cause(cause: Cause) -> dict[str, Any]:
+    return {
+        "cause": cause.name,
+        "confidence": cause.confidence,
+        "why": cause.why,
+        "evidence": list(cause.evidence),
+        "fix": list(cause.fix),
+        "explains": list(cause.explains),
+        "types": [type_change(one) for one in cause.types],
+    }
+
+
+def type_change(one: TypeChange) -> dict[str, Any]:
+    """A type that differs, as `check` and `diff` show it."""
+    return {
+        "type": one.type,
+        "member": one.member or None,
+        "change": one.change,
+        "by_way_of": one.by_way_of or None,
+        "symbols": list(one.symbols),
+    }
 
 
 def _finding(finding: Finding) -> dict[str, Any]:

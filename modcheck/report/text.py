@@ -13,6 +13,8 @@ from .style import Style
 
 #: how many log lines and table rows of one kind are shown without -v
 SHOWN = 8
+#: causes that may come beside another one of the same rule, and want steps of their own
+_BESIDE = ("other-config", "other-cpu", "modversions")
 
 
 def check_report(
@@ -30,6 +32,7 @@ def _module(one: Prediction, target: Target, loader: str, style: Style, verbose:
         lines += ["", *_quotes(one, loader, style, verbose)]
     elif one.log and (verbose or one.verdict == "loads"):
         lines += [_quote("dmesg says", text) if not index else _quote("", text) for index, text in enumerate(one.log)]
+    lines += _causes(one, style, verbose)
     other_build = any(finding.rule == "module-layout" and finding.level == "error" for finding in one.findings)
     for finding in one.findings:
         if finding.level == "error" or verbose:
@@ -43,16 +46,55 @@ def _module(one: Prediction, target: Target, loader: str, style: Style, verbose:
         if one.insmod_refuses:
             lines.append("  insmod alone would be refused: it does not load them (Unknown symbol in module)")
     if one.unchecked:
-        lines += ["", "  not decided, for want of:"]
-        rules: dict[str, list[str]] = {}
-        for unknown in one.unchecked:
-            if unknown.ignored:
-                continue
-            rules.setdefault(unknown.needs, []).append(unknown.rule)
-        lines += [f"    {', '.join(names)}: {needs}" for needs, names in rules.items()]
-        if sum("--config" in needs for needs in rules) > 1:
-            lines.append("  shortest way: --release and --config taken from the board (uname -r, /proc/config.gz)")
+        lines += _open_questions(one, target)
     return "\n".join(lines) + "\n"
+
+
+def _causes(one: Prediction, style: Style, verbose: bool) -> list[str]:
+    """Why, on what evidence, and what to type: of the best explanation, and of those of other refusals."""
+    refusing = {finding.rule for finding in one.findings if finding.level == "error"}
+    unexplained = set(refusing)
+    lines: list[str] = []
+    steps: set[str] = set()
+    for cause in one.causes:
+        wanted = unexplained & set(cause.explains) or (not lines and one.verdict != "loads")
+        beside = cause.name in _BESIDE and not set(cause.fix) <= steps
+        if not (verbose or wanted or (beside and refusing & set(cause.explains))):
+            continue
+        unexplained -= set(cause.explains)
+        steps |= set(cause.fix)
+        lines += ["", f"  why   {style.strong(_printable(cause.why))} ({cause.confidence})"]
+        lines += [f"        - {_printable(text)}" for text in cause.evidence]
+        lines += [f"  {'fix' if not index else '   '}   {_printable(step)}" for index, step in enumerate(cause.fix)]
+    if one.force:
+        lines += ["", f"  {style.warning('note')}  {one.force}"]
+    return lines
+
+
+def _printable(text: str) -> str:
+    """A text without what a terminal would obey: names and strings in modules may be any bytes."""
+    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
+
+
+def _open_questions(one: Prediction, target: Target) -> list[str]:
+    """What could not be decided, for want of what; what is decided all the same; what to fetch."""
+    lines = ["", "  not decided, for want of:"]
+    rules: dict[str, list[str]] = {}
+    for unknown in one.unchecked:
+        if not unknown.ignored:
+            rules.setdefault(unknown.needs, []).append(unknown.rule)
+    lines += [f"    {', '.join(names)}: {needs}" for needs, names in rules.items()]
+    if target.config:
+        from ..advice.fetch import decided
+
+        lines += ["", f"  decided by {target.config.path}:"]
+        lines += [f"    {text}" for text in decided(target)]
+    if one.fetch:
+        lines += ["", "  to fetch from the board, the shortest list:"]
+        lines += [f"    {found.file} ({found.option}): {', '.join(found.decides)}" for found in one.fetch]
+        lines.append("    or all at once: modcheck capture > capture.sh; ssh root@BOARD sh < capture.sh > board.tar;")
+        lines.append("    then --target board.tar")
+    return lines
 
 
 def _headline(one: Prediction, target: Target, style: Style) -> str:
@@ -83,7 +125,11 @@ def _quotes(one: Prediction, loader: str, style: Style, verbose: bool) -> list[s
     words += [_quote("" if index else "dmesg says", style.strong(text)) for index, text in enumerate(shown)]
     if len(shown) < len(log):
         words.append(_quote("", f"… and {len(log) - len(shown)} more lines (-v shows all)"))
-    if not log:
+    silent = next((found for found in one.findings if found.level == "error" and "log_known" in found.details), None)
+    if not log and silent:
+        known = f"{one.module.name}: version magic '{silent.details['module']}' should be '…'"
+        words.append(_quote("dmesg says", f"{style.strong(known)} (the other one is not known to the letter)"))
+    elif not log:
         words.append(_quote("dmesg says", "nothing: the kernel refuses without a word"))
     if one.failed_in:
         words.append(_quote("", f"(all of it about {one.failed_in}, which must be loaded first)"))
@@ -93,15 +139,12 @@ def _quotes(one: Prediction, loader: str, style: Style, verbose: bool) -> list[s
 
 
 def _finding(finding: Finding, style: Style, verbose: bool, *, brief: bool) -> list[str]:
-    """A finding with its table, cause and remedy; `brief`: the summary, for one that follows from another."""
+    """A finding with its table; `brief`: the summary, for one that follows from another."""
     mark = " (ignored)" if finding.ignored else ""
     lines = ["", f"  {style.rule(finding.rule)}{mark}: {finding.summary}"]
     table = [] if brief else _table(finding, style, verbose)
     if table:
         lines += ["", *(f"    {line}" for line in table), ""]
-    if finding.why and not brief:
-        lines.append(f"  why  {finding.why}")
-    lines += [f"  {'fix' if not index else '   '}  {step}" for index, step in enumerate(finding.fix)]
     return lines
 
 
@@ -128,7 +171,7 @@ def _vermagic_table(finding: Finding, style: Style) -> list[str]:
     for index, (one, other) in enumerate(rows):
         mark = "" if one == other else "!=" if index or compared else "not compared"
         table.append((mark, "release" if not index else "", style.differs(one, one != other), other))
-    return _tabulate(table, ("", "vermagic", "module", "kernel"))
+    return tabulated(table, ("", "vermagic", "module", "kernel"))
 
 
 def _crc_table(finding: Finding, style: Style, verbose: bool) -> list[str]:
@@ -146,7 +189,7 @@ def _crc_table(finding: Finding, style: Style, verbose: bool) -> list[str]:
             _crc(symbol["target_crc"]),
         ))  # fmt: skip
         owner = symbol["owner"]
-    table = _tabulate(rows, ("exported by", "symbol", "module", "kernel"))
+    table = tabulated(rows, ("exported by", "symbol", "module", "kernel"))
     if len(shown) < len(symbols):
         table.append(f"… and {len(symbols) - len(shown)} more (-v shows all)")
     return table
@@ -154,7 +197,7 @@ def _crc_table(finding: Finding, style: Style, verbose: bool) -> list[str]:
 
 def _symbol_list(symbols: Sequence[dict[str, str | None]], verbose: bool) -> list[str]:
     shown = symbols if verbose else symbols[:SHOWN]
-    table = _tabulate([(s["owner"] or "nobody", s["symbol"]) for s in shown], ("exported by", "symbol"))
+    table = tabulated([(s["owner"] or "nobody", s["symbol"]) for s in shown], ("exported by", "symbol"))
     if len(shown) < len(symbols):
         table.append(f"… and {len(symbols) - len(shown)} more (-v shows all)")
     return table
@@ -164,7 +207,8 @@ def _crc(value: int | None) -> str:
     return "none" if value is None else f"0x{value:08x}"
 
 
-def _tabulate(rows: Sequence[Sequence[str | None]], headers: Sequence[str]) -> list[str]:
+def tabulated(rows: Sequence[Sequence[str | None]], headers: Sequence[str]) -> list[str]:
+    """The lines of a table."""
     from tabulate import tabulate  # costs 15 ms: only where a table is drawn
 
     return tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True).splitlines()

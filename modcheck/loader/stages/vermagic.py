@@ -72,14 +72,14 @@ def _without_target(load: Load, ours: str, skips_release: bool | None) -> Iterat
             "error",
             f"built for release {release}, the kernel is {target.release}",
             "ENOEXEC",
-            details={"module": ours, "target": None, "release_compared": True},
+            details={"module": ours, "target": None, "release_compared": True, "log_known": False},
         )
         return
     tokens = "modversions" in ours.split()
     if load.version.since(2, 6, 26) and target.modversions is not None and tokens != target.modversions:
         sides = ("with", "without") if tokens else ("without", "with")
         summary = f"built {sides[0]} CONFIG_MODVERSIONS, the kernel is {sides[1]}"
-        details = {"module": ours, "target": None, "release_compared": skips_release is False}
+        details = {"module": ours, "target": None, "release_compared": skips_release is False, "log_known": False}
         yield Finding(RULE, "error", summary, "ENOEXEC", details=details)
         return
     missing = [
