@@ -31,6 +31,8 @@ try 0 "A module that needs another one of the set" \
 	sunxi/sample_import.ko sunxi/sample_export.ko --target sunxi/tree --strict
 try 3 "Only the release and the running kernel's .config are known" \
 	rk3588/chrdevbase.ko --release 6.1.176-rockchip-rk3588 --config rk3588/tree/.config --strict
+try 1 "An update of the kernel that turns CONFIG_MODVERSIONS on" \
+	diff rk3588/tree rk3588-modversions/tree rk3588/chrdevbase.ko
 try 2 "The module's own, empty Module.symvers given by mistake" rk3588/chrdevbase.ko --symvers rk3588/own/Module.symvers
 
 echo

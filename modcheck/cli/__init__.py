@@ -19,6 +19,7 @@ COMMANDS = {
     "explain": "what a rule checks, which kernels and options it depends on, how it is mended",
     "target": "what is known of a kernel, and from which file each fact came",
     "symvers": "rebuild Module.symvers from a kernel image and a modules directory",
+    "diff": "compare two kernels: symbols, options, and which modules an update breaks",
     "capture": "print a script that takes a board's facts into one tar, for --target",
 }
 
