@@ -172,7 +172,9 @@ class Case(NamedTuple):
     @property
     def prepare(self) -> str:
         """The call after a change of .config."""
-        return self.make("olddefconfig modules_prepare")
+        version = self.target.version
+        asked = "oldconfig" if version and not version.since(3, 7) else "olddefconfig"
+        return self.make(asked, "modules_prepare")
 
     def take_config(self) -> tuple[str, ...]:
         """The command that puts the kernel's own .config into the tree, if it is not there."""

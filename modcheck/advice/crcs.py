@@ -239,4 +239,5 @@ def _with_kernels(case: Case) -> tuple[str, ...]:
         return (case.rebuild(kdir=case.kernels_kdir),)
     if known:
         return known.install, case.rebuild(kdir=f"/lib/modules/{case.releases[1]}/build")
-    return *case.take_config(), case.prepare, *put_table(case), case.rebuild()
+    rebuild = case.rebuild() + "    # with the source that the kernel was built from"
+    return *case.take_config(), case.prepare, *put_table(case), rebuild

@@ -54,8 +54,10 @@ def decided(target: Target) -> list[str]:
         lines.append("signature: one is demanded (CONFIG_MODULE_SIG_FORCE=y)")
     else:
         lines.append("signature: none is demanded but by command line or lockdown (CONFIG_MODULE_SIG_FORCE is off)")
-    force = "has an effect (CONFIG_MODULE_FORCE_LOAD=y)" if on("MODULE_FORCE_LOAD") else "has none"
-    lines.append(f"--force: {force}" + ("" if on("MODULE_FORCE_LOAD") else " (CONFIG_MODULE_FORCE_LOAD is off)"))
+    force = (
+        "taken (CONFIG_MODULE_FORCE_LOAD=y)" if on("MODULE_FORCE_LOAD") else "refused (CONFIG_MODULE_FORCE_LOAD is off)"
+    )
+    lines.append(f"--force: {force}")
     if on("TRIM_UNUSED_KSYMS"):
         lines.append("symbols: many are not exported (CONFIG_TRIM_UNUSED_KSYMS=y); which, only the board's image says")
     return lines
