@@ -203,6 +203,25 @@ def test_listed_symbols_that_neither_kernel_has_are_told(modcheck: Modcheck, tmp
     one_line(modcheck("diff", *tables, "--stablelist", path), "binary file")
 
 
+def test_a_promise_is_not_kept_by_a_kernel_of_which_nothing_is_known(modcheck: Modcheck, tmp_path: Path) -> None:
+    path = table(tmp_path / "list", ["module_layout"])
+    words = (SAMPLES / "rk3588-modversions/tree", SAMPLES / "rk3588-modversions/tree/.config", "--stablelist", path)
+    run = modcheck("diff", *words)
+    assert run.status == 3
+    assert "symbols are not compared" in run.stdout
+    zero = table(tmp_path / "zero", ["0x00000000\tmodule_layout\tvmlinux\tEXPORT_SYMBOL\t"])
+    with_crc = table(tmp_path / "crc", ["0x00000001\tmodule_layout\tvmlinux\tEXPORT_SYMBOL\t"])
+    assert modcheck("diff", with_crc, zero, "--stablelist", path).status == 3
+
+
+def test_modules_from_here_and_there(modcheck: Modcheck, tmp_path: Path) -> None:
+    """Paths relative and absolute, more than a few."""
+    trees = (SAMPLES / "rk3588/tree", SAMPLES / "rk3588/tree")
+    run = modcheck("diff", *trees, "rk3588/chrdevbase.ko", *sorted((SAMPLES / "rk3588").glob("sample_*.ko")))
+    assert run.status == 1  # sample_proprietary and its like are refused by both
+    assert "0 of 6 break" in run.stdout
+
+
 def test_kernels_that_were_swapped_are_noticed(modcheck: Modcheck, tmp_path: Path) -> None:
     run = modcheck("diff", tree(tmp_path, "cdev"), tree(tmp_path, "plain", "new"), CHRDEVBASE)
     assert run.status == 0

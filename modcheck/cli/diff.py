@@ -163,4 +163,5 @@ def _status(update: Update, strict: bool) -> int:
     status = worst([one.new if isinstance(one, Judged) else one for one in update.modules], strict)
     if update.protected is None or status in (ERROR, REFUSED):
         return status
-    return REFUSED if update.symbols.breaking else UNKNOWN if update.symbols.unknown else status
+    symbols = update.symbols
+    return REFUSED if symbols.breaking else UNKNOWN if symbols.unknown or not symbols.compared else status

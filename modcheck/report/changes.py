@@ -158,9 +158,8 @@ def diff_report(update: Update, style: Style, *, verbose: bool) -> str:
         for one in shown:
             way = f", by way of {one.by_way_of}," if one.by_way_of else ""
             lines.append(f"  {style.strong(one.type)}{way} {one.change}: {len(one.symbols)} of them")
-        lines += (
-            [f"  … and {len(update.types) - len(shown)} more (-v shows all)"] if len(shown) < len(update.types) else []
-        )
+        if rest := len(update.types) - len(shown):
+            lines.append(f"  … and {rest} more (-v shows all)")
     lines += ["", *_options(update, verbose), ""]
     for target in (update.old, update.new):
         lines += target_lines(replace(target, built_here=False), style, verbose=verbose)
@@ -183,7 +182,7 @@ def _modules(update: Update, style: Style, verbose: bool) -> list[str]:
     counts = [f"{len(refused)} are refused by both"] if refused else []
     counts += [f"{len(unknown)} are unknown"] if unknown else []
     lines = [", ".join([f"modules: {len(breaking)} of {len(judged)} break", *counts])]
-    folder = os.path.commonpath([os.path.dirname(one.new.module.path) for one in judged]) if len(judged) > 3 else ""
+    folder = _folder_of([one.new.module.path for one in judged])
     if folder:
         lines[0] += f" (all below {folder})"
     shown = breaking if verbose else breaking[: 2 * SHOWN]
@@ -212,6 +211,13 @@ def _modules(update: Update, style: Style, verbose: bool) -> list[str]:
             rest = len(found) - len(paths)
             lines.append(f"  {what}: {', '.join(paths)}" + (f" and {rest} more" if rest else ""))
     return [*lines, ""]
+
+
+def _folder_of(paths: Sequence[str]) -> str:
+    """The folder that all of many files lie below, so as not to say it each time; empty where there is none."""
+    if len(paths) < 4 or len({os.path.isabs(path) for path in paths}) > 1:
+        return ""
+    return os.path.commonpath([os.path.dirname(path) for path in paths])
 
 
 def _list(what: str, rows: Sequence[Export], style: Style, verbose: bool) -> list[str]:

@@ -87,7 +87,7 @@ def compare_symbols(old: Target, new: Target, protected: Stablelist | None = Non
         unknown=tuple(
             name
             for name, row in before.items()
-            if (_no_crcs(row, other, old, new) if (other := after.get(name)) else not _known(row, own[1], whole[1]))
+            if (_unsure(row, other, old, new) if (other := after.get(name)) else not _known(row, own[1], whole[1]))
         ),
         compared=len(before),
         notes=tuple(notes),
@@ -104,8 +104,12 @@ def _known(row: Export, own: bool, whole: bool) -> bool:
     return own if row.owner == KERNEL else whole
 
 
-def _no_crcs(row: Export, other: Export, old: Target, new: Target) -> bool:
-    """Whether CRCs count on one of the sides, and these two cannot be compared."""
+def _unsure(row: Export, other: Export, old: Target, new: Target) -> bool:
+    """Whether the new one may be for fewer users, or CRCs count on one of the sides and cannot be compared."""
+    if (other.gpl is None and not row.gpl) or (
+        other.namespace.startswith("?") and other.namespace[1:] != row.namespace
+    ):
+        return True
     if old.modversions is False and new.modversions is False:
         return False
     known = all(target.symbols is not None and target.symbols.has_crcs for target in (old, new))
