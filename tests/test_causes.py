@@ -289,6 +289,18 @@ def extraversion(folder: Path) -> Row:
     return Row(told(path, target), "extraversion", fix, ("2.6.5-1.358custom",))
 
 
+def extraversion_with_the_config(folder: Path) -> Row:
+    """The same, and the running kernel's .config says that there are no CRCs: refused."""
+    module = next((DATA / "modules").glob("i386-5.10*/ac97_bus.ko.xz"))
+    path = made(folder, module, vermagic("2.6.5-1.358custom 686 REGPARM 4KSTACKS gcc-3.3"))
+    config = folder / "running_kernel.config"
+    config.write_text("# Linux kernel version: 2.6.5-1.358\nCONFIG_X86_32=y\nCONFIG_M686=y\nCONFIG_MODULES=y\n")
+    target = read_target(vermagic="2.6.5-1.358 686 REGPARM 4KSTACKS gcc-3.3", config=config)
+    prediction = told(path, target)
+    assert prediction.verdict == "refused"
+    return Row(prediction, "extraversion", ("EXTRAVERSION = -1.358/'", "oldconfig modules_prepare"))
+
+
 def extraversion_plus(folder: Path) -> Row:
     module = made(folder, RK3588 / "chrdevbase.ko", vermagic(f"4.1.10+-v7 {FLAGS}"))
     prediction = told(module, board("4.1.10-v7+", kernel_version="6.1.176"))
@@ -607,7 +619,8 @@ ROWS: dict[str, tuple[Callable[[Path], Row], ...]] = {
     "A30": (modversions_by_config_alone,),
     "A31": (retpoline,),
     "A33": (dkms,),
-    "EXTRAVERSION": (extraversion, extraversion_plus, extraversion_plus_in_the_wrong_place),
+    "EXTRAVERSION": (extraversion, extraversion_with_the_config, extraversion_plus,
+                     extraversion_plus_in_the_wrong_place),
 }  # fmt: skip
 
 
