@@ -139,14 +139,15 @@ def read_plain(path: str | os.PathLike[str]) -> bytes:
     return decompress(read_bytes(path), path)
 
 
-def beginning(path: str, length: int, word: str) -> bytes:
+def beginning(path: str, length: int, word: str | None = None) -> bytes:
     """The first bytes of a regular file, decompressed if its name has `word` in it; none where it cannot be read."""
     try:
         if not os.path.isfile(path):
             return b""
         with open(path, "rb") as file:
             start = file.read(length)
-        return read_plain(path)[:length] if compression(start) and word in os.path.basename(path) else start
+        packed = word is not None and word in os.path.basename(path) and compression(start)
+        return read_plain(path)[:length] if packed else start
     except (OSError, UnreadableError):
         return b""
 

@@ -13,7 +13,7 @@ from ..target.vermagic import option_of
 from .case import Case, word
 from .crcs import put_table
 from .options import changing
-from .releases import Headers, git_suffix, headers, split
+from .releases import git_suffix, headers, split
 
 #: rules that speak of another kernel's structures
 _OTHER_BUILD = ("module-layout", "symbol-version", "module-struct", "btf")
@@ -124,7 +124,7 @@ def _other_headers(case: Case, ours: str, theirs: str) -> Told | None:
     kernels, own = headers(theirs), headers(ours)
     if kernels is None:
         return None
-    fix = _with_headers(case, kernels, theirs)
+    fix = case.with_headers(kernels)
     if own is None or own.distribution != kernels.distribution:
         what = f"{own.distribution}'s headers" if own else "another source"
         why = f"built with {what} ({ours}), not with the headers of {kernels.distribution}'s {theirs}"
@@ -134,12 +134,6 @@ def _other_headers(case: Case, ours: str, theirs: str) -> Told | None:
         return Told("other-flavour", why, fix)
     why = f"built with the headers of {ours}, the kernel is {theirs}"
     return Told("other-abi", why, (*fix, f"or reboot, if {ours} is installed now, and {theirs} but runs still"))
-
-
-def _with_headers(case: Case, kernels: Headers, release: str) -> tuple[str, ...]:
-    if case.kernels_kdir:
-        return (case.rebuild(kdir=case.kernels_kdir),)
-    return kernels.install, case.rebuild(kdir=f"/lib/modules/{release}/build")
 
 
 def _suffix(case: Case, ours: str, theirs: str) -> Told | None:
@@ -166,10 +160,8 @@ def _two_commits(case: Case, own: str, kernels: str) -> Told | None:
     hashes = [re.search(r"-g([0-9a-f]{6,40})(?:-dirty)?$", suffix) for suffix in (own, kernels)]
     if not hashes[0] or not hashes[1] or hashes[0][1] == hashes[1][1]:
         return None
-    tree = case.built.tree
-    source = shlex.quote(tree.source) if tree and tree.buildable else '"$KDIR"'
     why = f"built at the commit {hashes[0][1]} of its tree, the kernel at {hashes[1][1]}"
-    fix = (f"git -C {source} checkout {hashes[1][1]}", case.prepare, case.rebuild())
+    fix = (f"git -C {case.source_folder} checkout {hashes[1][1]}", case.prepare, case.rebuild())
     return Told("git-suffix", why, case.mended(*fix))
 
 
@@ -185,9 +177,7 @@ def _git(case: Case, suffix: str) -> Told:
 
 def _git_steps(case: Case) -> tuple[str, ...]:
     """How a tree forgets the state of its git checkout, beside `LOCALVERSION=` for make."""
-    tree = case.built.tree
-    source = shlex.quote(tree.source) if tree and tree.buildable else '"$KDIR"'
-    status = f"git -C {source} status --short    # what is changed there"
+    status = f"git -C {case.source_folder} status --short    # what is changed there"
     return status, case.scripts_config("-d LOCALVERSION_AUTO")
 
 
@@ -319,7 +309,7 @@ def options(case: Case) -> Iterator[Cause]:
     table = put_table(case) if name == "modversions" and case.target.modversions else ()
     fix = case.mended(*case.take_config(), case.prepare, *table, case.rebuild())
     if kernels and case.releases[0] != case.releases[1]:
-        fix = _with_headers(case, kernels, case.releases[1])
+        fix = case.with_headers(kernels)
     evidence += [*_both(case, ours, theirs), *case.option_lines()]
     yield Cause(name, "certain", why, tuple(evidence), fix, ("vermagic",))
 
@@ -363,9 +353,7 @@ def struct_module(case: Case) -> Iterator[Cause]:
     why = f"struct module depends on options ({some_options} …), and those of the module's tree are not the kernel's"
     kernel = headers(case.releases[1])
     steps = ("apt install dwarves    # pahole",) if pahole or not differing else ()
-    rebuild = (
-        _with_headers(case, kernel, case.releases[1]) if kernel else (*case.take_config(), case.prepare, case.rebuild())
-    )
+    rebuild = case.with_headers(kernel) if kernel else (*case.take_config(), case.prepare, case.rebuild())
     yield Cause("struct-module", "likely" if differing or pahole else "possible", why, tuple(evidence),
                 (*steps, *rebuild), ("module-struct",))  # fmt: skip
 

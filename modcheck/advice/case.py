@@ -14,6 +14,7 @@ from ..target.built import Built
 from ..target.facts import Target
 from ..target.kconfig import Config
 from .options import compare
+from .releases import Headers
 
 #: kbuild's ARCH= and the usual prefix of cross compilers, where they are not those of most machines
 _TOOLS = {
@@ -113,6 +114,19 @@ class Case(NamedTuple):
             return None
         same = target.config is None or (tree.config is not None and tree.config.text == target.config.text)
         return shlex.quote(tree.path) if same else None
+
+    @property
+    def source_folder(self) -> str:
+        """Where that tree's source is, as a word of a shell."""
+        tree = self.built.tree
+        return shlex.quote(tree.source) if tree and tree.buildable else '"$KDIR"'
+
+    def with_headers(self, known: Headers | None) -> tuple[str, ...]:
+        """Steps that build in the kernel's own tree, or against the headers that its distribution's package has."""
+        if self.kernels_kdir:
+            return (self.rebuild(kdir=self.kernels_kdir),)
+        installed = (known.install,) if known else ()
+        return (*installed, self.rebuild(kdir=f"/lib/modules/{self.releases[1]}/build"))
 
     def mended(self, *steps: str) -> tuple[str, ...]:
         """Steps that mend the tree that the module was built in; before them, where it is there, the kernel's own."""

@@ -14,6 +14,7 @@ from .case import Case, date, some
 from .releases import headers
 
 Symbol = Mapping[str, Any]
+_RULES = ("module-layout", "symbol-version")
 #: so many of the CRCs that were compared, in hundredths, are another kernel's and no single change
 _MANY = 30
 
@@ -24,28 +25,19 @@ def differing_symbols(prediction: Prediction) -> list[str]:
 
 
 def _differing(prediction: Prediction) -> list[Symbol]:
-    found: list[Symbol] = []
-    for finding in prediction.findings:
-        if finding.level == "error" and finding.rule == "module-layout" and "symbol" in finding.details:
-            found.append({**finding.details, "owner": KERNEL})
-        elif finding.level == "error" and finding.rule == "symbol-version":
-            found += finding.details["symbols"]
+    errors = [one for one in prediction.findings if one.level == "error" and one.rule in _RULES]
+    found = [symbol for finding in errors for symbol in finding.symbols]
     return [symbol for symbol in found if symbol["module_crc"] is not None and symbol["target_crc"] is not None]
 
 
 def _missing(case: Case) -> list[Symbol]:
     """The symbols of which the module has no CRC, refused or not."""
-    found: list[Symbol] = []
-    for rule in ("module-layout", "symbol-version"):
-        for finding in case.prediction.findings:
-            if finding.rule == rule:
-                symbols = finding.details.get("symbols", [finding.details] if "symbol" in finding.details else [])
-                found += [symbol for symbol in symbols if symbol["module_crc"] is None]
-    return found
+    told = [one for one in case.prediction.findings if one.rule in _RULES]
+    return [symbol for finding in told for symbol in finding.symbols if symbol["module_crc"] is None]
 
 
 def _rules(case: Case) -> tuple[str, ...]:
-    return case.refuses("module-layout", "symbol-version")
+    return case.refuses(*_RULES)
 
 
 def _kernels_table(case: Case) -> str | None:
@@ -76,12 +68,10 @@ def stale_table(case: Case) -> Iterator[Cause]:
     if not differing:
         return
     for table, remedy in _tables(case):
-        rows = {str(symbol["symbol"]): table.symvers.get(str(symbol["symbol"])) for symbol in differing}
-        known = [symbol for symbol in differing if rows[str(symbol["symbol"])]]
-        same = [symbol for symbol in known if rows[str(symbol["symbol"])].crc == symbol["module_crc"]]  # type: ignore[union-attr]
-        if not same or len(same) < len(known):
+        known = [(row, symbol) for symbol in differing if (row := table.symvers.get(str(symbol["symbol"])))]
+        if not known or any(row.crc != symbol["module_crc"] for row, symbol in known):
             continue
-        names = [str(symbol["symbol"]) for symbol in same]
+        names = [row.name for row, _ in known]
         evidence = [
             f"{table.path}, written {date(table.time)}, has the module's CRCs of {some(names)}",
             f"the kernel has others ({case.source('symbols')})",
@@ -134,7 +124,7 @@ def no_crcs_in_module(case: Case) -> Iterator[Cause]:
     undecided = [one.rule for one in case.prediction.unchecked if one.needs == needs.VENDOR]
     if not (missing or no_versions or undecided):
         return
-    told = [one.rule for one in case.prediction.findings if one.rule in ("module-layout", "symbol-version")]
+    told = [one.rule for one in case.prediction.findings if one.rule in _RULES]
     rules = tuple(dict.fromkeys((*told, *undecided)))
     recorded = {name for name, _ in case.module.versions or ()}
     if no_versions and "modversions" not in (case.module.vermagic or "").split():
@@ -235,9 +225,7 @@ def _changed(case: Case, names: list[str], evidence: tuple[str, ...]) -> Cause:
 
 def _with_kernels(case: Case) -> tuple[str, ...]:
     known = headers(case.releases[1])
-    if case.kernels_kdir:
-        return (case.rebuild(kdir=case.kernels_kdir),)
-    if known:
-        return known.install, case.rebuild(kdir=f"/lib/modules/{case.releases[1]}/build")
+    if case.kernels_kdir or known:
+        return case.with_headers(known)
     rebuild = case.rebuild() + "    # with the source that the kernel was built from"
     return *case.take_config(), case.prepare, *put_table(case), rebuild

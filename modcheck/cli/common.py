@@ -123,6 +123,15 @@ def fail(error: ModcheckError) -> None:
     click.echo(f"modcheck: {error}", err=True)
 
 
+def fail_in_formats(error: ModcheckError, outputs: Sequence[tuple[str, str | None]]) -> None:
+    """The same, and a document that says so where JSON goes to stdout."""
+    fail(error)
+    if ("json", None) in outputs:
+        from ..report.json import SCHEMA, dump
+
+        write_report(dump({"schema": SCHEMA, "error": str(error)}), None)
+
+
 def read_modules(paths: Sequence[str]) -> Iterator[Module | tuple[str, str]]:
     """The modules at `paths`, folders expanded; a pair of path and reason for one that cannot be read."""
     for path in paths:

@@ -20,6 +20,7 @@ from .common import (
     UNKNOWN,
     already_loaded,
     fail,
+    fail_in_formats,
     loader_options,
     parse_formats,
     read_modules,
@@ -87,11 +88,7 @@ def diff(
             Judged(next(before), next(after)) if isinstance(one, Module) else one for one in read
         ]
     except ModcheckError as error:
-        fail(error)
-        if any(name == "json" and path is None for name, path in outputs):
-            from ..report.json import SCHEMA, dump
-
-            write_report(dump({"schema": SCHEMA, "error": str(error)}), None)
+        fail_in_formats(error, outputs)
         context.exit(ERROR)
     update = update._replace(modules=tuple(judged))
     status = LOADS

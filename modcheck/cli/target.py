@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from ..errors import ModcheckError
-from .common import ERROR, fail, parse_formats, style_for, target_from, target_options, write_report
+from .common import ERROR, fail_in_formats, parse_formats, style_for, target_from, target_options, write_report
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -47,9 +47,5 @@ def target(
                 text = target_report(found, style_for(path))
             write_report(text, path)
     except ModcheckError as error:
-        fail(error)
-        if any(name == "json" and path is None for name, path in outputs):
-            from ..report.json import SCHEMA, dump
-
-            write_report(dump({"schema": SCHEMA, "error": str(error)}), None)
+        fail_in_formats(error, outputs)
         context.exit(ERROR)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from ..module.facts import Export, Module
 from ..target.facts import Target
+from ..target.symvers import KERNEL
 from ..version import Version
 
 Level = Literal["error", "warning", "note"]
@@ -41,6 +42,14 @@ class Finding:
     ignored: bool = False
     why: str = ""
     fix: tuple[str, ...] = ()
+
+    @property
+    def symbols(self) -> Sequence[Mapping[str, Any]]:
+        """The symbols that it is about, each with its details; module_layout is the kernel's own."""
+        if "symbol" in self.details:
+            return [{"owner": KERNEL, **self.details}]
+        found: Sequence[Mapping[str, Any]] = self.details.get("symbols", ())
+        return found
 
 
 class TypeChange(NamedTuple):

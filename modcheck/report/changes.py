@@ -12,7 +12,7 @@ from ..loader.facts import Prediction, TypeChange
 from ..module.facts import Export
 from ..target.difference import SymbolChange, SymbolDifference
 from ..target.facts import Target
-from .json import SCHEMA, crc, target_object, type_change
+from .json import SCHEMA, crc, export_object, target_object, type_change
 from .style import Style
 from .text import SHOWN, tabulated, target_lines
 
@@ -37,8 +37,7 @@ class Judged(NamedTuple):
         found: dict[str, None] = {}
         for finding in self.new.findings:
             if finding.level == "error" and not finding.ignored:
-                listed = finding.details.get("symbols", [finding.details] if "symbol" in finding.details else [])
-                found.update(dict.fromkeys(str(symbol["symbol"]) for symbol in listed))
+                found.update(dict.fromkeys(str(symbol["symbol"]) for symbol in finding.symbols))
         return list(found)
 
 
@@ -91,13 +90,7 @@ def diff_document(update: Update, modcheck_version: str) -> dict[str, Any]:
 
 
 def _export(row: Export) -> dict[str, Any]:
-    return {
-        "name": row.name,
-        "crc": crc(row.crc),
-        "gpl": row.gpl,
-        "namespace": row.namespace or None,
-        "owner": row.owner,
-    }
+    return {**export_object(row), "owner": row.owner}
 
 
 def _option(one: OptionChange) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..loader.facts import Cause, Finding, Prediction, TypeChange
-from ..module.facts import Module, Parameter, Signature
+from ..module.facts import Export, Module, Parameter, Signature
 from ..target.facts import Target
 
 SCHEMA = 1
@@ -204,15 +204,17 @@ def _show_entry(module: Module | tuple[str, str]) -> dict[str, Any]:
             {"name": symbol.name, "weak": symbol.bind == 2, "crc": crc(versions.get(symbol.name))}
             for symbol in module.undefined
         ],
-        exports=[
-            {"name": export.name, "crc": crc(export.crc), "gpl": export.gpl, "namespace": export.namespace or None}
-            for export in module.exports
-        ],
+        exports=[export_object(export) for export in module.exports],
         parameters=_parameters(module.parameters),
         this_module_size=module.this_module_size,
         signature=_signature(module.signature),
     )
     return entry
+
+
+def export_object(export: Export) -> dict[str, Any]:
+    """An export, as `show` and `diff` have it; whose it is goes without saying in `show`."""
+    return {"name": export.name, "crc": crc(export.crc), "gpl": export.gpl, "namespace": export.namespace or None}
 
 
 def _versions(versions: tuple[tuple[str, int], ...] | None) -> list[list[str | None]] | None:

@@ -5,7 +5,8 @@ One module's part fits a screen: long lists are counted and cut unless `verbose`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from ..loader.facts import Finding, Prediction
 from ..target.facts import Target
@@ -151,8 +152,8 @@ def _finding(finding: Finding, style: Style, verbose: bool, *, brief: bool) -> l
 def _table(finding: Finding, style: Style, verbose: bool) -> list[str]:
     if finding.rule == "vermagic" and finding.details.get("target"):
         return _vermagic_table(finding, style)
-    symbols = finding.details.get("symbols", ())
-    if finding.rule in ("symbol-version", "module-layout") and (symbols or "symbol" in finding.details):
+    symbols = finding.symbols
+    if finding.rule in ("symbol-version", "module-layout") and symbols:
         return _crc_table(finding, style, verbose)
     if finding.rule in ("unknown-symbol", "gpl-only-symbol", "namespace") and len(symbols) > 3:
         return _symbol_list(symbols, verbose)
@@ -176,8 +177,7 @@ def _vermagic_table(finding: Finding, style: Style) -> list[str]:
 
 def _crc_table(finding: Finding, style: Style, verbose: bool) -> list[str]:
     """CRCs, grouped by the module that exports the symbols."""
-    symbols = list(finding.details.get("symbols") or [{**finding.details, "owner": "vmlinux"}])
-    symbols.sort(key=lambda symbol: (symbol["owner"] != "vmlinux", symbol["owner"] or ""))
+    symbols = sorted(finding.symbols, key=lambda symbol: (symbol["owner"] != "vmlinux", symbol["owner"] or ""))
     shown = symbols if verbose else symbols[:SHOWN]
     rows = []
     owner = None
@@ -195,7 +195,7 @@ def _crc_table(finding: Finding, style: Style, verbose: bool) -> list[str]:
     return table
 
 
-def _symbol_list(symbols: Sequence[dict[str, str | None]], verbose: bool) -> list[str]:
+def _symbol_list(symbols: Sequence[Mapping[str, Any]], verbose: bool) -> list[str]:
     shown = symbols if verbose else symbols[:SHOWN]
     table = tabulated([(s["owner"] or "nobody", s["symbol"]) for s in shown], ("exported by", "symbol"))
     if len(shown) < len(symbols):

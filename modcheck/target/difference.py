@@ -74,6 +74,7 @@ def compare_symbols(old: Target, new: Target, protected: Stablelist | None = Non
             shown = ", ".join(unknown[:8]) + (" …" if len(unknown) > 8 else "")
             notes.append(f"{len(unknown)} of {len(protected.names)} listed symbols are in neither kernel: {shown}")
     crcs = all(target.symbols and target.symbols.has_crcs for target in (old, new))
+    counted = old.modversions is not False or new.modversions is not False
     if not crcs:
         notes.append("no CRCs on one side: versions cannot be compared")
     return SymbolDifference(
@@ -87,7 +88,7 @@ def compare_symbols(old: Target, new: Target, protected: Stablelist | None = Non
         unknown=tuple(
             name
             for name, row in before.items()
-            if (_unsure(row, other, old, new) if (other := after.get(name)) else not _known(row, own[1], whole[1]))
+            if (_unsure(row, other, crcs, counted) if (other := after.get(name)) else not _known(row, own[1], whole[1]))
         ),
         compared=len(before),
         notes=tuple(notes),
@@ -104,16 +105,17 @@ def _known(row: Export, own: bool, whole: bool) -> bool:
     return own if row.owner == KERNEL else whole
 
 
-def _unsure(row: Export, other: Export, old: Target, new: Target) -> bool:
-    """Whether the new one may be for fewer users, or CRCs count on one of the sides and cannot be compared."""
+def _unsure(row: Export, other: Export, crcs: bool, counted: bool) -> bool:
+    """Whether the new one may be for fewer users, or CRCs count on one of the sides and cannot be compared.
+
+    :param crcs: whether both kernels' tables have CRCs
+    :param counted: whether one of the kernels may compare them
+    """
     if (other.gpl is None and not row.gpl) or (
         other.namespace.startswith("?") and other.namespace[1:] != row.namespace
     ):
         return True
-    if old.modversions is False and new.modversions is False:
-        return False
-    known = all(target.symbols is not None and target.symbols.has_crcs for target in (old, new))
-    return not known or None in (row.crc, other.crc)
+    return counted and (not crcs or None in (row.crc, other.crc))
 
 
 def _rows(target: Target, protected: Stablelist | None) -> dict[str, Export]:

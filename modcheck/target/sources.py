@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -122,9 +121,7 @@ def _only(path: str, kind: str, known: object) -> None:
 
 def _is_document(path: str) -> bool:
     """Whether a file begins like JSON."""
-    with suppress(OSError), open(path, "rb") as file:
-        return file.read(64).lstrip()[:1] == b"{"
-    return False
+    return beginning(path, 64).lstrip()[:1] == b"{"
 
 
 def _is_relocatable(path: str) -> bool:
