@@ -11,6 +11,7 @@ from .. import __version__
 from ..errors import ModcheckError
 from ..loader import Prediction, predict_all
 from ..module import Module
+from ..report import FORMATS, Context, Result, Totals, format_named
 from . import COMMANDS
 from .common import (
     ERROR,
@@ -18,6 +19,7 @@ from .common import (
     Adviser,
     already_loaded,
     fail,
+    format_option,
     loader_options,
     parse_formats,
     read_modules,
@@ -50,7 +52,7 @@ _EPILOG = (
     metavar="PATH",
     help="The kernel's .symtypes, to explain CRCs; before it those of what the module was built against.",
 )
-@click.option("--format", "formats", multiple=True, metavar="FORMAT[:FILE]", help="text (default) or json; repeatable.")
+@format_option(FORMATS)
 @click.option("-v", "--verbose", is_flag=True, help="Cut no list.")
 @click.version_option(__version__, prog_name="modcheck")
 @click.pass_context
@@ -75,7 +77,7 @@ def check(
         raise click.UsageError("no MODULE given (a .ko file, or a directory of them)")
     if os.sep not in modules[0] and not os.path.exists(modules[0]):
         _is_it_a_command(modules[0])
-    outputs = parse_formats(formats, ("text", "json"))
+    outputs = parse_formats(formats, FORMATS)
     try:
         target = target_from(**facts)
         present = already_loaded(loaded)
@@ -97,19 +99,23 @@ def check(
         ignore=ignore,
     )
     try:
-        results: list[Prediction | tuple[str, str]] = [
+        results: list[Result] = [
             adviser.advised(next(predictions)) if isinstance(module, Module) else module for module in read
         ]
     except ModcheckError as error:  # a broken row of a table, met when its symbol is looked up
         _no_target(error, outputs, loader)
         context.exit(ERROR)
+    totals = Totals()
+    for one in results:
+        totals.add(one)
     status = LOADS
-    try:
-        for name, path in outputs:
-            write_report(_render(name, results, target, loader, path, verbose), path)
-    except ModcheckError as error:
-        fail(error)
-        status = ERROR
+    for name, path in outputs:
+        report, around = format_named(name), Context(target, loader, __version__, style_for(path), verbose)
+        try:
+            write_report(report.document([report.entry(one, around) for one in results], totals, around), path)
+        except ModcheckError as error:
+            fail(error)
+            status = ERROR
     _diagnostics(results, ignore)
     context.exit(status or worst(results, strict))
 
@@ -125,30 +131,14 @@ def _is_it_a_command(word: str) -> None:
 def _no_target(error: ModcheckError, outputs: list[tuple[str, str | None]], loader: str) -> None:
     fail(error)
     for name, path in outputs:
-        if name == "json":
-            from ..report.json import check_document, dump
-
-            document = check_document((), None, loader, __version__, str(error))
+        if text := format_named(name).failure(str(error), loader, __version__):
             try:
-                write_report(dump(document), path)
+                write_report(text, path)
             except ModcheckError as unwritable:
                 fail(unwritable)
 
 
-def _render(
-    name: str, results: list[Prediction | tuple[str, str]], target: Any, loader: str, path: str | None, verbose: bool
-) -> str:
-    if name == "json":
-        from ..report.json import check_document, dump
-
-        return dump(check_document(results, target, loader, __version__))
-    from ..report.text import check_report
-
-    readable = [one for one in results if isinstance(one, Prediction) and not one.module.error]
-    return check_report(readable, target, loader, style_for(path), verbose=verbose) if readable else ""
-
-
-def _diagnostics(results: list[Prediction | tuple[str, str]], ignore: tuple[str, ...]) -> None:
+def _diagnostics(results: list[Result], ignore: tuple[str, ...]) -> None:
     """What goes to stderr: files that are no modules, names given twice, ignores that matched nothing."""
     names: dict[str, str] = {}
     found: set[str] = set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -74,6 +74,12 @@ def loader_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_LOADER_OPTIONS):
         command = option(command)
     return command
+
+
+def format_option(known: Sequence[str] = ("text", "json")) -> Callable[[Any], Any]:
+    """The option that says in which of the formats `known` to report, and where; the command gets it as `formats`."""
+    told = f"{', '.join(known)}; repeatable; text by default."
+    return click.option("--format", "formats", multiple=True, metavar="FORMAT[:FILE]", help=told)
 
 
 def already_loaded(names: Sequence[str]) -> list[Module | str]:
@@ -225,13 +231,16 @@ def style_for(path: str | None) -> Style:
     return Style(path is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
 
 
-def write_report(text: str, path: str | None) -> None:
-    """Print `text`, or put it into the file `path`: whole or not at all, where `path` is or becomes a regular file.
+def write_report(text: str | Iterable[str], path: str | None) -> None:
+    """Print `text`, whole or in pieces, or put it into the file `path`: all or nothing, where `path` is or becomes a
+    regular file.
 
     :raises ModcheckError: the file cannot be written
     """
+    pieces = (text,) if isinstance(text, str) else text
     if path is None:
-        click.echo(text, nl=False, color=True)
+        for piece in pieces:
+            click.echo(piece, nl=False, color=True)
         return
     import tempfile
 
@@ -239,12 +248,12 @@ def write_report(text: str, path: str | None) -> None:
     try:
         if os.path.exists(path) and not os.path.isfile(path):
             with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
-                file.write(text)
+                file.writelines(pieces)
             return
         handle, temporary = tempfile.mkstemp(dir=os.path.dirname(os.path.abspath(path)), prefix=".modcheck-")
         try:
             with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-                file.write(text)
+                file.writelines(pieces)
             os.chmod(temporary, 0o644)
             os.replace(temporary, path)
         except OSError:

@@ -21,6 +21,7 @@ from .common import (
     already_loaded,
     fail,
     fail_in_formats,
+    format_option,
     loader_options,
     parse_formats,
     read_modules,
@@ -52,7 +53,7 @@ from .common import (
     help="The .symtypes of OLD, then those of NEW, to explain CRCs.",
 )
 @click.option("--strict", is_flag=True, help="Exit 3 where it is unknown whether NEW takes a module.")
-@click.option("--format", "formats", multiple=True, metavar="FORMAT[:FILE]", help="text (default) or json; repeatable.")
+@format_option()
 @click.option("-v", "--verbose", is_flag=True, help="Cut no list.")
 @click.pass_context
 def diff(

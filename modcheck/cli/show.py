@@ -6,12 +6,12 @@ import click
 
 from ..errors import ModcheckError
 from ..module import Module
-from .common import ERROR, fail, parse_formats, read_modules, style_for, write_report
+from .common import ERROR, fail, format_option, parse_formats, read_modules, style_for, write_report
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.argument("modules", nargs=-1, required=True, metavar="MODULE...", type=click.Path(path_type=str))
-@click.option("--format", "formats", multiple=True, metavar="FORMAT[:FILE]", help="text (default) or json; repeatable.")
+@format_option()
 @click.option("-v", "--verbose", is_flag=True, help="Cut no list.")
 @click.pass_context
 def show(context: click.Context, modules: tuple[str, ...], formats: tuple[str, ...], verbose: bool) -> None:

@@ -7,13 +7,22 @@ from typing import Any
 import click
 
 from ..errors import ModcheckError
-from .common import ERROR, fail_in_formats, parse_formats, style_for, target_from, target_options, write_report
+from .common import (
+    ERROR,
+    fail_in_formats,
+    format_option,
+    parse_formats,
+    style_for,
+    target_from,
+    target_options,
+    write_report,
+)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...", type=click.Path(path_type=str))
 @target_options
-@click.option("--format", "formats", multiple=True, metavar="FORMAT[:FILE]", help="text (default) or json; repeatable.")
+@format_option()
 @click.option("-o", "--output", metavar="FILE", help="Save it as a profile, to be given for --target.")
 @click.pass_context
 def target(

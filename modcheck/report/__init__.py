@@ -1,1 +1,80 @@
-"""Reports: one file a format, from finished predictions. They know nothing of how those came about."""
+"""Reports: one file a format, from finished predictions. They know nothing of how those came about.
+
+A format that reports on modules has three functions: `entry` makes the part of one module, wherever it was judged;
+`document` puts the parts together once all are counted; `failure` is the document where nothing could be judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import NamedTuple, Protocol
+
+from ..loader.facts import Prediction
+from ..target.facts import Target
+from .style import Style
+
+#: the formats of `check`, as --format names them; each is a file here
+FORMATS = ("text", "json")
+
+#: a prediction, or path and reason of a file that cannot be read
+Result = Prediction | tuple[str, str]
+
+
+class Context(NamedTuple):
+    """What is the same for all modules of a report."""
+
+    target: Target
+    loader: str
+    modcheck_version: str
+    style: Style = Style(False)
+    verbose: bool = False
+
+
+@dataclass(slots=True)
+class Totals:
+    """The sums over all modules of a report."""
+
+    modules: int = 0
+    """all that were given, readable or not"""
+    verdicts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("loads", "refused", "unknown"), 0))
+    """of those that are kernel modules"""
+    errors: int = 0
+    """files that cannot be read, or are no kernel modules"""
+    ignored: int = 0
+    """findings, and checks that are open, that were told not to decide"""
+    assumed: dict[str, None] = field(default_factory=dict)
+    """what any of the predictions assumes, each once"""
+
+    def add(self, result: Result) -> None:
+        self.modules += 1
+        if not isinstance(result, Prediction):
+            self.errors += 1
+            return
+        if result.module.error:
+            self.errors += 1
+        else:
+            self.verdicts[result.verdict] += 1
+        self.ignored += sum(finding.ignored for finding in result.findings)
+        self.ignored += sum(unknown.ignored for unknown in result.unchecked)
+        self.assumed.update(dict.fromkeys(result.assumed))
+
+
+class Format(Protocol):
+    """The functions of a format's file."""
+
+    def entry(self, result: Result, context: Context) -> str:
+        """The part of one module; empty for none."""
+
+    def document(self, entries: Iterable[str], totals: Totals, context: Context) -> Iterator[str]:
+        """The whole report in pieces, of the parts in their order."""
+
+    def failure(self, reason: str, loader: str, modcheck_version: str) -> str:
+        """The report where the target is none, or broken; empty where the format has no words for it."""
+
+
+def format_named(name: str) -> Format:
+    """The functions of one of `FORMATS`."""
+    found: Format = import_module(f".{name}", __name__)
+    return found

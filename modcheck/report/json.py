@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..loader.facts import Cause, Finding, Prediction, TypeChange
 from ..module.facts import Export, Module, Parameter, Signature
 from ..target.facts import Target
+from . import Context, Result, Totals
 
 SCHEMA = 1
 
@@ -23,46 +24,39 @@ def crc(value: int | None) -> str | None:
     return None if value is None else f"0x{value:08x}"
 
 
-def check_document(
-    predictions: Iterable[Prediction | tuple[str, str]],
-    target: Target | None,
-    loader: str,
-    modcheck_version: str,
-    error: str | None = None,
-) -> dict[str, Any]:
-    """What `check` prints.
+def entry(result: Result, context: Context) -> str:
+    """One of `modules`, indented as it stands there."""
+    return "  " + json.dumps(_module_entry(result), indent=1).replace("\n", "\n  ")
 
-    :param predictions: predictions, and pairs of path and reason for files that could not be read
-    :param error: why nothing could be predicted at all
-    """
-    modules = [_module_entry(one) for one in predictions]
-    verdicts = [module.get("verdict") for module in modules if "error" not in module]
-    document: dict[str, Any] = {"schema": SCHEMA, "modcheck": modcheck_version, "loader": loader}
-    if error is not None:
-        return {**document, "error": error}
-    assumed: dict[str, None] = {}
-    for one in predictions:
-        if isinstance(one, Prediction):
-            assumed.update(dict.fromkeys(one.assumed))
-    return {
-        **document,
-        "target": target_object(target) if target else None,
-        "assumed": list(assumed),
+
+def document(entries: Iterable[str], totals: Totals, context: Context) -> Iterator[str]:
+    """What `check` prints."""
+    head = {
+        **_head(context.loader, context.modcheck_version),
+        "target": target_object(context.target),
+        "assumed": list(totals.assumed),
         "summary": {
-            "modules": len(modules),
-            **{verdict: verdicts.count(verdict) for verdict in ("loads", "refused", "unknown")},
-            "errors": sum("error" in module for module in modules),
-            "ignored": sum(
-                "ignored" in one
-                for module in modules
-                for one in (*module.get("findings", ()), *module.get("unchecked", ()))
-            ),
+            "modules": totals.modules, **totals.verdicts, "errors": totals.errors, "ignored": totals.ignored,
         },
-        "modules": modules,
-    }
+    }  # fmt: skip
+    yield json.dumps(head, indent=1).removesuffix("\n}") + ',\n "modules": ['
+    separator = "\n"
+    for one in entries:
+        yield separator + one
+        separator = ",\n"
+    yield "\n ]\n}\n"
 
 
-def _module_entry(one: Prediction | tuple[str, str]) -> dict[str, Any]:
+def failure(reason: str, loader: str, modcheck_version: str) -> str:
+    """A document with `error`: why nothing could be predicted at all."""
+    return dump({**_head(loader, modcheck_version), "error": reason})
+
+
+def _head(loader: str, modcheck_version: str) -> dict[str, Any]:
+    return {"schema": SCHEMA, "modcheck": modcheck_version, "loader": loader}
+
+
+def _module_entry(one: Result) -> dict[str, Any]:
     if not isinstance(one, Prediction):
         path, reason = one
         return {"path": path, "error": f"{path}: {reason}"}

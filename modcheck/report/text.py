@@ -5,11 +5,12 @@ One module's part fits a screen: long lists are counted and cut unless `verbose`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..loader.facts import Finding, Prediction
 from ..target.facts import Target
+from . import Context, Result, Totals
 from .style import Style
 
 #: how many log lines and table rows of one kind are shown without -v
@@ -18,13 +19,25 @@ SHOWN = 8
 _BESIDE = ("other-config", "other-cpu", "modversions")
 
 
-def check_report(
-    predictions: Sequence[Prediction], target: Target, loader: str, style: Style, *, verbose: bool = False
-) -> str:
-    """The report of `check` on modules that could be read."""
-    parts = [_module(prediction, target, loader, style, verbose) for prediction in predictions]
-    parts += _tail(predictions, target, style, verbose)
-    return "\n".join(parts)
+def entry(result: Result, context: Context) -> str:
+    """What is said of one module; nothing of a file that is none, which is told on stderr."""
+    if not isinstance(result, Prediction) or result.module.error:
+        return ""
+    return _module(result, context.target, context.loader, context.style, context.verbose)
+
+
+def document(entries: Iterable[str], totals: Totals, context: Context) -> Iterator[str]:
+    """The modules one after the other, then the target, what was assumed, and the sum."""
+    if not any(totals.verdicts.values()):
+        return
+    for one in filter(None, entries):
+        yield one + "\n"
+    yield "\n".join(_tail(totals, context))
+
+
+def failure(reason: str, loader: str, modcheck_version: str) -> str:
+    """Nothing: stderr has it."""
+    return ""
 
 
 def _module(one: Prediction, target: Target, loader: str, style: Style, verbose: bool) -> str:
@@ -214,21 +227,17 @@ def tabulated(rows: Sequence[Sequence[str | None]], headers: Sequence[str]) -> l
     return tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True).splitlines()
 
 
-def _tail(predictions: Sequence[Prediction], target: Target, style: Style, verbose: bool) -> list[str]:
+def _tail(totals: Totals, context: Context) -> list[str]:
     """What describes the target, what was assumed, what is never predicted, and the sum."""
-    lines = target_lines(target, style, verbose=verbose)
-    assumed: dict[str, None] = {}
-    for one in predictions:
-        assumed.update(dict.fromkeys(one.assumed))
-    if assumed:
-        lines.append(f"assumed: {'; '.join(assumed)}")
+    lines = target_lines(context.target, context.style, verbose=context.verbose)
+    if totals.assumed:
+        lines.append(f"assumed: {'; '.join(totals.assumed)}")
     lines.append("not predicted: memory, hardware, what the module's init function returns")
-    if len(predictions) > 1:
-        verdicts = [one.verdict for one in predictions]
-        counts = [f"{verdicts.count(verdict)} {verdict}" for verdict in ("loads", "refused", "unknown")]
-        ignored = sum(finding.ignored for one in predictions for finding in one.findings)
-        counts += [f"{ignored} ignored"] if ignored else []
-        lines.append(f"{len(predictions)} modules: {', '.join(counts)}")
+    modules = sum(totals.verdicts.values())
+    if modules > 1:
+        counts = [f"{count} {verdict}" for verdict, count in totals.verdicts.items()]
+        counts += [f"{totals.ignored} ignored"] if totals.ignored else []
+        lines.append(f"{modules} modules: {', '.join(counts)}")
     return [*lines, ""]
 
 

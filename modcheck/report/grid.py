@@ -1,0 +1,69 @@
+"""What `matrix` found: every module against every target, as plain values that each of its formats is made from."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ..loader.facts import Verdict
+
+
+class Cell(NamedTuple):
+    """One module on one target: the prediction, less what comes behind the stage that refuses."""
+
+    verdict: Verdict
+    errno: str | None = None
+    """the kernel's, by name"""
+    message: str | None = None
+    """how the chosen loader words it"""
+    insmod_message: str | None = None
+    rule: str | None = None
+    """the rule that refuses"""
+    summary: str = ""
+    """what that rule found, in a sentence"""
+    log: tuple[str, ...] = ()
+    """the lines that the kernel writes for this load"""
+    first: bool = True
+    """False where the kernel might stop at an earlier check that could not be decided"""
+    earlier_unknown: tuple[str, ...] = ()
+    failed_in: str | None = None
+    """the dependency that is refused"""
+    unchecked: tuple[tuple[str, str], ...] = ()
+    """checks that lack a fact, up to the refusal: rule, and what would supply it"""
+
+
+class Row(NamedTuple):
+    """One module on all targets."""
+
+    path: str
+    """as `check` names it"""
+    name: str = ""
+    """the module's name; empty where the file could not be read"""
+    error: str | None = None
+    """why the file cannot be read, or is no kernel module"""
+    cells: tuple[Cell | None, ...] = ()
+    """one a target, in their order; None for a target that could not be read; empty for a file that could not"""
+
+
+class Column(NamedTuple):
+    """One target."""
+
+    target: str
+    """as it was given: what `--target` takes to judge on it again; no two columns have the same"""
+    label: str
+    """its release where no other column has the same one, else as it was given"""
+    facts: dict[str, Any]
+    """what `modcheck target --format json` shows of it; empty where it could not be read"""
+    error: str | None = None
+    """why it could not be read"""
+
+
+class Grid(NamedTuple):
+    """All of it. No two rows are of one file."""
+
+    loader: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    options: tuple[str, ...] = ()
+    """the loader and boot options that all of it was judged with, as words of a command line"""
+    assumed: tuple[str, ...] = ()
+    """what any of the predictions assumes"""
