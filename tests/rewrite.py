@@ -57,8 +57,8 @@ def with_section_flags(data: bytes, name: str, flags: int) -> bytes:
 def with_symbol(data: bytes, name: str, shndx: int | None = None, renamed: str | None = None) -> bytes:
     """The module with a symbol of its table in another section, or under another name of the same length."""
     image = Image(data)
-    rows, strings = image.symbol_rows(), image.symbol_strings()
-    place = next(place for place, row in enumerate(rows) if image.string(strings, row[0]) == name)
+    rows, strings = image.symbols, image.strings
+    place = next(place for place, row in enumerate(rows) if strings.get(row[0]) == name)
     assert image.symtab is not None
     if shndx is not None:
         data = put(data, image.symtab.sh_offset + 24 * place + 6, shndx.to_bytes(2, "little"))

@@ -15,6 +15,7 @@ from .relocations import read_relocations
 from .signature import read_signature
 from .tables import (
     count_unnamed_versions,
+    export_sections,
     read_entry_points,
     read_exports,
     read_modinfo,
@@ -77,8 +78,6 @@ def parse_module(
     """The facts in the plain bytes `data` of a module; `path` and `kind` (its compression) are only recorded."""
     image = Image(data)
     this_module = image.find(".gnu.linkonce.this_module", SHF_ALLOC)
-    rows = image.symbol_rows()
-    strings = image.symbol_strings()
     modinfo = read_modinfo(image)
     name = read_module_name(image, this_module)
     machine = image.header.e_machine if image.header else 0
@@ -88,26 +87,22 @@ def parse_module(
         compression=kind,
         arch=arch_of_machine(machine, image.bits),
         machine=machine_name(machine),
-        elf=image.facts(rows, strings),
+        elf=image.facts(),
         name=name,
         info_name=next((value for tag, value in modinfo if tag == "name"), None),
         modinfo=modinfo,
         versions=read_versions(image),
         versions_ext=read_versions_ext(image),
-        symbols=image.loader_symbols(rows, strings),
-        exports=read_exports(image, rows, strings, name),
-        export_sections=frozenset(
-            section.name
-            for section in image.sections
-            if section.name and section.sh_size and section.name.startswith(("__ksymtab", "__kcrctab", "__kflagstab"))
-        ),
-        relocations=() if brief else read_relocations(image, rows),
-        parameters=None if brief else read_parameters(image, rows, strings),
+        symbols=image.loader_symbols(),
+        exports=read_exports(image, name),
+        export_sections=export_sections(image),
+        relocations=() if brief else read_relocations(image),
+        parameters=None if brief else read_parameters(image),
         this_module_size=this_module.sh_size if this_module and this_module.sh_type != SHT_NOBITS else None,
         btf=None if brief else _content(image, ".BTF"),
         btf_base=None if brief else _content(image, ".BTF.base"),
         signature=None if brief else read_signature(data),
-        entry_points=read_entry_points(image, rows, strings),
+        entry_points=read_entry_points(image),
         unnamed_versions=count_unnamed_versions(image),
     )
 

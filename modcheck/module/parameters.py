@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .elf import Image, text
 from .facts import SHN_UNDEF, Parameter
-from .tables import Rows, relocations_of
+from .tables import relocations_of
 
 _ARRAY, _STRING = "param_array_ops", "param_ops_string"
 _TYPES = "param_ops_"
@@ -17,8 +17,8 @@ _TYPES = "param_ops_"
 class _Pointers:
     """Where the pointers of a section lead, by their offsets."""
 
-    def __init__(self, image: Image, rows: Rows, strings: bytes) -> None:
-        self.image, self.rows, self.strings = image, rows, strings
+    def __init__(self, image: Image) -> None:
+        self.image, self.rows = image, image.symbols
         self.known: dict[int, dict[int, tuple[int, int]]] = {}
 
     def at(self, section: int, offset: int) -> tuple[int, int] | None:
@@ -33,7 +33,7 @@ class _Pointers:
         found = self.at(section, offset)
         if found is None or found[0] >= len(self.rows):
             return ""
-        return self.image.string(self.strings, self.rows[found[0]][0])
+        return self.image.strings.get(self.rows[found[0]][0])
 
     def place(self, section: int, offset: int) -> tuple[int, int] | None:
         """Section and offset that the pointer leads to, if that is in the file."""
@@ -59,7 +59,7 @@ class _Pointers:
         return int.from_bytes(data, self.image.endianness)
 
 
-def read_parameters(image: Image, rows: Rows, strings: bytes) -> tuple[Parameter, ...] | None:
+def read_parameters(image: Image) -> tuple[Parameter, ...] | None:
     """The parameters in the order of the section; None where it is laid out in an older way."""
     section = image.find("__param")
     if section is None or not section.sh_size:
@@ -67,7 +67,7 @@ def read_parameters(image: Image, rows: Rows, strings: bytes) -> tuple[Parameter
     word = image.bits // 8
     size = 40 if image.bits == 64 else 20
     index = image.sections.index(section)
-    pointers = _Pointers(image, rows, strings)
+    pointers = _Pointers(image)
     entries = range(0, section.sh_size - size + 1, size)
     if section.sh_size % size or any(pointers.at(index, entry + word) is None for entry in entries):
         return None

@@ -11,15 +11,10 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .elf import Image
+from .elf import Image, Row, Rows
 from .facts import SHF_ALLOC, SHF_EXECINSTR, SHN_ABS, SHN_UNDEF, STB_WEAK, Section
-from .tables import Rows
 
 _EM_PPC64, _EM_AARCH64, _EM_RISCV = 21, 183, 243
-
-
-#: an entry of the symbol table: name offset, st_info, section index, value, size
-Row = tuple[int, int, int, int, int]
 
 
 class Field(NamedTuple):
@@ -235,6 +230,6 @@ def _no_nop(
             continue
         if words[place] == _PPC64_NOP or not words[place - 1] & _PPC64_LINK:
             continue
-        if image.string(image.symbol_strings(), rows[symbol][0]) not in ("_mcount", "._mcount"):
+        if image.strings.get(rows[symbol][0]) not in ("_mcount", "._mcount"):
             return words[place], record
     return None

@@ -6,14 +6,16 @@ Types are scanned as strided bytes: a module may have hundreds of thousands of r
 from __future__ import annotations
 
 import struct
+import sys
+from array import array
 from collections.abc import Callable
 from itertools import compress
 from operator import add, itemgetter, le
 from typing import NamedTuple
 
-from .elf import Image
+from .elf import Image, Rows
 from .facts import SHF_ALLOC, SHT_NOBITS, SHT_REL, SHT_RELA, Relocations
-from .tables import Rows
+from .lanes import all_apart, all_below, all_fit_half
 
 _EM_X86_64, _EM_MIPS = 62, 8
 #: ppc64, arm64, riscv: their values are looked at as well (reach.py)
@@ -30,13 +32,15 @@ _FAR_TYPES = (10, 11)
 _FAR = 1 << 31
 
 
-def read_relocations(image: Image, rows: Rows) -> tuple[Relocations, ...]:
+def read_relocations(image: Image) -> tuple[Relocations, ...]:
     """The relocation sections whose target is loaded, in the order of the section table.
 
     Records of mips64 have three types each, of which kernels look at the first that is applied alone.
     """
     if image.header is None:
         return ()
+    rows = image.symbols
+    loose = _loose_symbols(image)
     found = []
     for index, section in enumerate(image.sections):
         if section.sh_type not in (SHT_REL, SHT_RELA) or not 0 < section.sh_info < len(image.sections):
@@ -48,17 +52,19 @@ def read_relocations(image: Image, rows: Rows) -> tuple[Relocations, ...]:
         size = (12 if rela else 8) if image.bits == 32 else (24 if rela else 16)
         data = image.bytes_of(section)
         data = data[: len(data) - len(data) % size]
+        types = _types(image, data, size)
         nonzero = overlap = far = outside = beyond = None
         if rela and image.header.e_machine == _EM_X86_64 and image.bits == 64:
-            places = _places(data)
-            beyond = _first(places, lambda _, symbol: symbol >= len(rows))
-            far = min(filter(None, (_far(places, data), _loose(places, image, rows))), key=itemgetter(1), default=None)
-            outside = _outside(places, target.sh_size)
-            if target.sh_type != SHT_NOBITS:
-                nonzero, overlap = _nonzero_place(places, image.bytes_of(target))
-        one = Relocations(
-            index, section.sh_info, rela, _types(image, data, size), nonzero, far, outside, overlap, beyond
-        )
+            content = None if target.sh_type == SHT_NOBITS else image.bytes_of(target)
+            if not _ordinary(data, {kind for kind, _ in types}, target.sh_size, content, len(rows), loose):
+                places = _places(data)
+                beyond = _first(places, lambda _, symbol: symbol >= len(rows))
+                both = (_far(places, data), _loose(places, loose))
+                far = min(filter(None, both), key=itemgetter(1), default=None)
+                outside = _outside(places, target.sh_size)
+                if content is not None:
+                    nonzero, overlap = _nonzero_place(places, content)
+        one = Relocations(index, section.sh_info, rela, types, nonzero, far, outside, overlap, beyond)
         found.append(_with_reach(one, image, data, rows) if rela else one)
     return tuple(found)
 
@@ -84,10 +90,70 @@ def _types(image: Image, data: bytes, size: int) -> tuple[tuple[int, int], ...]:
     if image.bits == 64 and image.header and image.header.e_machine == _EM_MIPS:
         places = range(15, 16)  # behind a symbol of four bytes, and three bytes, in either byte order
     low, *high = (data[place::size] for place in places)
-    if any(byte.strip(b"\0") for byte in high):
+    if any(map(any, high)):
         types = [sum(byte << 8 * n for n, byte in enumerate(row)) for row in zip(low, *high)]
         return tuple(sorted(((kind, types.index(kind)) for kind in set(types)), key=itemgetter(1)))
-    return tuple(sorted(((kind, low.index(kind)) for kind in set(low)), key=itemgetter(1)))
+    found = []
+    rest = low
+    while rest:
+        found.append((rest[0], low.index(rest[0])))
+        rest = rest.translate(None, rest[:1])
+    return tuple(found)
+
+
+def _loose_symbols(image: Image) -> frozenset[int]:
+    """The symbols in sections that are not loaded."""
+    unloaded = {n for n, section in enumerate(image.sections) if n and not section.sh_flags & SHF_ALLOC}
+    places = image.symbols.column("st_shndx")
+    if unloaded.isdisjoint(places):
+        return frozenset()
+    return frozenset(symbol for symbol, shndx in enumerate(places) if shndx in unloaded)
+
+
+def _ordinary(
+    data: bytes, kinds: set[int], size: int, content: bytes | None, symbols: int, loose: frozenset[int]
+) -> bool:
+    """Whether nothing about the x86-64 records `data` for a section of `size` bytes is worth a second look.
+
+    True proves that each has a symbol, fits, and is written inside the section, to bytes of `content` that are zero and
+    no other's; False proves nothing. Nearly always it is True, in a fraction of the time that going through them takes.
+    """
+    if not data:
+        return True
+    if not kinds <= _X86_64_WIDTHS.keys():
+        return False
+    halves = array("I", data)
+    if sys.byteorder == "big":
+        halves.byteswap()
+    low, high = halves[0::6], halves[1::6]
+    wide = {_X86_64_WIDTHS[kind] == 8 for kind in kinds}
+    widths = array("I", list(data[8::24].translate(_WIDTHS))) if len(wide) == 2 else 8 if True in wide else 4
+    if any(high) or size >= 1 << 31 or not all_below(low, size - (8 if True in wide else 4) + 1):
+        return False
+    numbers = halves[3::6]
+    if not all_below(numbers, symbols) or not all_fit_half(halves[4::6], halves[5::6]):
+        return False
+    if loose and not loose.isdisjoint(numbers):
+        return False
+    return all_apart(low, widths) and (content is None or _all_zero(content, low, widths))
+
+
+def _all_zero(content: bytes, offsets: array[int], widths: int | array[int]) -> bool:
+    """Whether in `content` so many bytes at each of the offsets are zero."""
+    if isinstance(widths, array):
+        wide = array("I", compress(offsets, map((8).__eq__, widths)))
+        return _all_zero(content, offsets, 4) and _all_zero(content, wide, 8)
+    if len(offsets) < 8:
+        zeros = bytes(widths)
+        return all(content[offset : offset + widths] == zeros for offset in offsets)
+    # of each byte and those that follow it, all that is set in any
+    folded = int.from_bytes(content, "little")
+    step = 1
+    while step < widths:
+        folded |= folded >> 8 * step
+        step *= 2
+    found = folded.to_bytes(len(content), "little")
+    return max(offsets) < len(content) and not any(map(found.__getitem__, offsets))
 
 
 class _Places(NamedTuple):
@@ -118,17 +184,10 @@ def _first(places: _Places, wrong: Callable[[int, int], bool]) -> tuple[int, int
     return places.kinds[record], record
 
 
-def _loose(places: _Places, image: Image, rows: Rows) -> tuple[int, int] | None:
+def _loose(places: _Places, loose: frozenset[int]) -> tuple[int, int] | None:
     """The first 32-bit relocation whose symbol is in a section that is not loaded: what the kernel
     has of it for the time being lies beyond 32 bits."""
-
-    def is_loose(kind: int, symbol: int) -> bool:
-        if kind not in _FAR_TYPES or symbol >= len(rows):
-            return False
-        shndx = rows[symbol][2]
-        return 0 < shndx < len(image.sections) and not image.sections[shndx].sh_flags & SHF_ALLOC
-
-    return _first(places, is_loose)
+    return _first(places, lambda kind, symbol: kind in _FAR_TYPES and symbol in loose)
 
 
 def _far(places: _Places, data: bytes) -> tuple[int, int] | None:

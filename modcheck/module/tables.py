@@ -5,6 +5,8 @@ Sources: `kernel/module/main.c`, `include/linux/export.h` and `scripts/mod/modpo
 
 from __future__ import annotations
 
+import struct
+
 from .elf import Image, text
 from .facts import SHF_ALLOC, SHN_ABS, SHN_UNDEF, SHT_NOBITS, SHT_RELA, Export, Section
 
@@ -17,8 +19,6 @@ _MODULE_NAME = {32: (12, 60), 64: (24, 56)}
 #: sections of exports and whether theirs are GPL-only; the last three until 5.11
 _EXPORT_SECTIONS = {"": False, "_gpl": True, "_gpl_future": False, "_unused": False, "_unused_gpl": True}
 
-Rows = list[tuple[int, int, int, int, int]]
-
 
 def read_modinfo(image: Image) -> tuple[tuple[str, str], ...]:
     """The `tag=value` pairs of `.modinfo` in their order; strings without `=` are left out, as the kernel does."""
@@ -28,12 +28,8 @@ def read_modinfo(image: Image) -> tuple[tuple[str, str], ...]:
     end = section.sh_offset + section.sh_size
     if image.data[end - 1 : end] != b"\0":  # the last value runs on to its NUL, wherever that is
         end = max(end, image.data.find(b"\0", end))
-    pairs = []
-    for entry in image.data[section.sh_offset : end].split(b"\0"):
-        tag, equals, value = entry.partition(b"=")
-        if equals:
-            pairs.append((text(tag), text(value)))
-    return tuple(pairs)
+    entries = text(image.data[section.sh_offset : end]).split("\0")
+    return tuple([(tag, value) for tag, equals, value in [entry.partition("=") for entry in entries] if equals])
 
 
 def read_module_name(image: Image, section: Section | None) -> str:
@@ -49,8 +45,19 @@ def read_versions(image: Image) -> tuple[tuple[str, int], ...] | None:
     section = image.find("__versions", SHF_ALLOC)
     if section is None:
         return None
-    records = image.unpack(_VERSION_RECORD[image.bits], image.bytes_of(section))
-    return tuple((text(name.split(b"\0", 1)[0]), crc) for crc, name in records)  # type: ignore[attr-defined]
+    data = image.bytes_of(section)
+    record = _VERSION_RECORD[image.bits]
+    count = len(data) // struct.calcsize("<" + record)
+    fields = struct.unpack_from(image.order + record * count, data)
+    return tuple(zip(_padded_names(fields[1::2]), fields[0::2]))
+
+
+def _padded_names(fields: tuple[bytes, ...]) -> list[str]:
+    """The strings in fields of one size, each up to its first NUL."""
+    whole = b"\0".join([field.rstrip(b"\0") for field in fields])
+    if whole.count(b"\0") == len(fields) - 1:  # nothing stands behind a NUL
+        return text(whole).split("\0")
+    return [text(field.split(b"\0", 1)[0]) for field in fields]
 
 
 def read_versions_ext(image: Image) -> tuple[tuple[str, int], ...] | None:
@@ -63,13 +70,13 @@ def read_versions_ext(image: Image) -> tuple[tuple[str, int], ...] | None:
     return tuple(zip((text(name) for name in image.bytes_of(names).split(b"\0")), values))
 
 
-def read_entry_points(image: Image, rows: Rows, strings: bytes) -> tuple[tuple[str, int], ...]:
+def read_entry_points(image: Image) -> tuple[tuple[str, int], ...]:
     """The pointers that relocations set in `.gnu.linkonce.this_module`: name of the symbol, and offset."""
     section = image.find(".gnu.linkonce.this_module")
     if section is None:
         return ()
-    found = relocations_of(image, section)
-    return tuple((image.string(strings, rows[symbol][0]), offset) for offset, symbol, _ in found if symbol < len(rows))
+    rows, found = image.symbols, relocations_of(image, section)
+    return tuple((image.strings.get(rows[symbol][0]), offset) for offset, symbol, _ in found if symbol < len(rows))
 
 
 def count_unnamed_versions(image: Image) -> int:
@@ -81,21 +88,27 @@ def count_unnamed_versions(image: Image) -> int:
     return max(0, crcs.sh_size // 4 - image.bytes_of(names).count(b"\0"))
 
 
-def read_exports(image: Image, rows: Rows, strings: bytes, owner: str) -> tuple[Export, ...]:
+def read_exports(image: Image, owner: str) -> tuple[Export, ...]:
     """What the module exports, table by table in the kernel's order; `owner` is the module's own name."""
     found: list[Export] = []
     for suffix, gpl in _EXPORT_SECTIONS.items():
         section = image.find("__ksymtab" + suffix)
         if section is None or not section.sh_size:
             continue
-        entries = _entries(image, rows, strings, section)
-        crcs = _crcs(image, rows, image.find("__kcrctab" + suffix), len(entries))
+        entries = _entries(image, section)
+        crcs = _crcs(image, image.find("__kcrctab" + suffix), len(entries))
         flags = image.find("__kflagstab" + suffix)
         kinds = image.bytes_of(flags) if flags else b""
         for index, (name, namespace) in enumerate(entries):
             gpl_only = bool(kinds[index] & 1) if index < len(kinds) else gpl
             found.append(Export(name, crcs[index], gpl_only, namespace, owner))
     return tuple(found)
+
+
+def export_sections(image: Image) -> frozenset[str]:
+    """Which of `__ksymtab`, `__kcrctab`, `__kflagstab` … are there and not empty."""
+    kinds = ("__ksymtab", "__kcrctab", "__kflagstab")
+    return frozenset([one.name for one in image.sections if one.name and one.sh_size and one.name.startswith(kinds)])
 
 
 def relocations_of(image: Image, target: Section) -> list[tuple[int, int, int]]:
@@ -123,12 +136,13 @@ def _word(image: Image, data: bytes, offset: int, size: int) -> int:
     return int.from_bytes(data[offset : offset + size], image.endianness)
 
 
-def _entries(image: Image, rows: Rows, strings: bytes, section: Section) -> list[tuple[str, str]]:
+def _entries(image: Image, section: Section) -> list[tuple[str, str]]:
     """Name and namespace of each entry of a `__ksymtab` section.
 
     An entry is value, name and (5.4+) namespace: offsets of 4 bytes from their own place (x86 and arm64 since 4.19),
     or pointers. On disk they are zero and the relocations tell; which of them are strings tells how long an entry is.
     """
+    rows = image.symbols
     relocations = [r for r in relocations_of(image, section) if r[1] < len(rows)]
     if not relocations:
         return []
@@ -152,7 +166,7 @@ def _string_at(image: Image, table: Section, offset: int) -> str:
     return text(data[start : data.find(b"\0", start)])
 
 
-def _crcs(image: Image, rows: Rows, section: Section | None, count: int) -> list[int | None]:
+def _crcs(image: Image, section: Section | None, count: int) -> list[int | None]:
     """The CRC of each of `count` exports; None for each without a table.
 
     5.19+: plain 32-bit words. Before: relocations against `__crc_NAME`, an absolute symbol whose value is the CRC, or
@@ -166,6 +180,7 @@ def _crcs(image: Image, rows: Rows, section: Section | None, count: int) -> list
         words = image.unpack("Q" if width == 8 else "I", image.bytes_of(section))
         plain: list[int | None] = [value & 0xFFFFFFFF for (value,) in words]
         return (plain + [0] * count)[:count]
+    rows = image.symbols
     crcs: list[int | None] = [0] * count
     for offset, symbol, addend in relocations:
         index = offset // width

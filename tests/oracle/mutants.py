@@ -215,7 +215,7 @@ def symbol_field(rng: random.Random, image: Image) -> bytes | None:
 def imported_name(rng: random.Random, image: Image) -> bytes | None:
     """The name of an undefined symbol."""
     symtab = image.symtab
-    rows = image.symbol_rows()
+    rows = image.symbols
     undefined = [row for row in rows[1:] if row[2] == 0]
     if symtab is None or not undefined:
         return None
@@ -259,9 +259,9 @@ def relocated_place(rng: random.Random, image: Image) -> bytes | None:
 
 def duplicate(rng: random.Random, image: Image) -> bytes | None:
     """An export under a name that the kernel exports already."""
-    symbols = [row for row in image.symbol_rows() if row[2] and row[0]]
-    strings = image.symbol_strings()
-    names = [(image.string(strings, row[0]), row) for row in symbols]
+    symbols = [row for row in image.symbols if row[2] and row[0]]
+    strings = image.strings
+    names = [(strings.get(row[0]), row) for row in symbols]
     exported = [name.removeprefix("__kstrtab_") for name, _ in names if name.startswith("__kstrtab_")]
     table = _section(image, "__ksymtab_strings")
     if not exported or table is None:
