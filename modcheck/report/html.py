@@ -74,7 +74,7 @@ script-src '{_hash(script)}'; base-uri 'none'; form-action 'none'">
     # no script can end here: `<` is not in it, and all but ASCII is escaped
     packed_text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
     yield f"""</main>
-<aside id="panel" role="dialog" aria-labelledby="what" tabindex="-1" hidden></aside>
+<div id="panel" role="dialog" aria-labelledby="what" tabindex="-1" hidden><h2 id="what"></h2></div>
 <script type="application/json" id="data">{packed_text}</script>
 <script>{script}</script>
 </body>
@@ -95,14 +95,13 @@ def packed(grid: Grid) -> dict[str, Any]:
     texts: dict[str, int] = {}
     reasons: dict[tuple[Any, ...], int] = {}
 
-    def number(text: str | None) -> int | None:
-        return None if text is None else texts.setdefault(text, len(texts))
+    def whole(text: str | None) -> int | None:
+        return None if text is None else texts.setdefault(_escaped(text), len(texts))
 
     columns = [
         [
-            number(_escaped(column.target)), number(_escaped(column.label)),
-            None if column.error is None else number(_escaped(column.error)), number(_escaped(_path_word(column.target))),
-            [[number(_escaped(name)), number(_escaped(value))] for name, value in _facts(column)],
+            whole(column.target), whole(column.label), whole(column.error), whole(_path_word(column.target)),
+            [[whole(name), whole(value)] for name, value in _facts(column)],
         ]
         for column in grid.columns
     ]  # fmt: skip
@@ -117,13 +116,13 @@ def packed(grid: Grid) -> dict[str, Any]:
                 continue
 
             def short(text: str | None, other: _Cut = other, cut: _Cut = cut) -> int | None:
-                return None if text is None else number(other(cut(_escaped(text))))
+                return None if text is None else texts.setdefault(other(cut(_escaped(text))), len(texts))
 
             reason = (
-                VERDICTS.index(cell.verdict), number(cell.errno), short(cell.message), short(cell.insmod_message),
-                number(cell.rule), short(cell.summary), tuple(map(short, cell.log[:SHOWN])), len(cell.log),
-                int(cell.first), tuple(map(number, cell.earlier_unknown)), short(cell.failed_in),
-                tuple((number(rule), short(needs)) for rule, needs in cell.unchecked),
+                VERDICTS.index(cell.verdict), whole(cell.errno), short(cell.message), short(cell.insmod_message),
+                whole(cell.rule), short(cell.summary), tuple(map(short, cell.log[:SHOWN])), len(cell.log),
+                int(cell.first), tuple(map(whole, cell.earlier_unknown)), short(cell.failed_in),
+                tuple((whole(rule), short(needs)) for rule, needs in cell.unchecked),
             )  # fmt: skip
             cells.append(reasons.setdefault(reason, len(reasons)))
         rows.append([row.path, row.name, row.error, _path_word(row.path), cells])
@@ -241,7 +240,9 @@ def _count(things: Sequence[Any], word: str) -> str:
 def _told(sums: Sequence[int]) -> str:
     """`3 load, 8 refused, 1 unknown`; what could not be judged only where there is such."""
     words = (_COUNTED[0] + "s" * (sums[0] == 1), *_COUNTED[1:])
-    return ", ".join(f"{count:,} {word}" for number, (count, word) in enumerate(zip(sums, words)) if count or number < 3)
+    return ", ".join(
+        f"{count:,} {word}" for number, (count, word) in enumerate(zip(sums, words)) if count or number < 3
+    )
 
 
 def _mark(number: int) -> str:

@@ -50,12 +50,18 @@ const soughtRows = rows.map((row, r) => `${paths[r]} ${shown(row[1])}`.toLowerCa
 const soughtColumns = kernels.map((one) =>
   shown([one.label, one.target, ...one.facts.filter(([name]) => !name.endsWith(" from")).map(([, value]) => value)].join(" ")).toLowerCase());
 
+/** The rule that refuses, or the first that is open; empty for none. */
+function ruleOf(reason) {
+  const number = reason < 0 ? null : reasons[reason][4] ?? (reasons[reason][0] === 2 ? reasons[reason][11][0]?.[0] : null);
+  return number === null || number === undefined ? "" : shown(texts[number]);
+}
+
 /** Why a cell is as it is, in a few words. */
 function brief(r, c) {
   const reason = reasonAt(r, c);
   if (reason < 0) return "not judged";
-  const [verdict, errno, , , rule] = reasons[reason];
-  return [VERDICTS[verdict], errno === null ? "" : texts[errno], rule === null ? "" : texts[rule]].filter(Boolean).join(", ");
+  const errno = reasons[reason][1];
+  return [VERDICTS[verdictOf(reason)], ruleOf(reason), errno === null ? "" : shown(texts[errno])].filter(Boolean).join(", ");
 }
 
 /** An element with attributes and children; children that are no elements become text. */
@@ -88,10 +94,9 @@ const indexes = (list, test) => list.flatMap((one, index) => (test(one) ? [index
 
 /** Which reasons a choice in the list stands for: refused by a rule, with an errno, or open for want of a fact. */
 function reasonTest(choice) {
-  const [kind, name] = choice.split(":");
-  if (kind === "rule") return (one) => one[4] !== null && texts[one[4]] === name;
-  if (kind === "errno") return (one) => one[1] !== null && texts[one[1]] === name;
-  return (one) => one[11].some(([rule]) => texts[rule] === name);
+  const kind = choice.split(":", 1)[0], name = choice.slice(kind.length + 1);
+  const is = (number) => number !== null && shown(texts[number]) === name;
+  return { rule: (one) => is(one[4]), errno: (one) => is(one[1]), open: (one) => one[11].some(([rule]) => is(rule)) }[kind] ?? (() => false);
 }
 
 function filter() {
@@ -125,8 +130,11 @@ function filter() {
   const told = KINDS.split("").map((_, kind) => [sums[kind], `${sums[kind].toLocaleString("en")} ${["load", "refused", "unknown", "not judged"][kind]}`]);
   byId("count").textContent = `${of(rowsLeft.length, rows.length, "module")}, ${of(columnsLeft.length, width, "kernel")}: ` +
     (byCell ? `${plural(matched, "cell")} match${matched === 1 ? "es" : ""}` : told.filter(([count], kind) => count || kind < 3).map(([, text]) => text).join(", "));
-  if (!view.rowAt.has(active.r) && active.r >= 0) active.r = rowsLeft[0] ?? -1;
-  if (!view.columnAt.has(active.c) && active.c >= 0) active.c = columnsLeft[0] ?? -1;
+  const corner = active.r < 0 && active.c < 0;
+  if (!view.rowAt.has(active.r) && (active.r >= 0 || corner)) active.r = rowsLeft[0] ?? -1;
+  if (!view.columnAt.has(active.c) && (active.c >= 0 || corner)) active.c = columnsLeft[0] ?? -1;
+  scroller.hidden = !rowsLeft.length || !columnsLeft.length;
+  byId("told").textContent = scroller.hidden ? "Nothing matches all of these filters." : "";
   layout();
 }
 
@@ -137,7 +145,8 @@ const active = { r: 0, c: 0 };
 let size = {}, open = null;
 
 function layout() {
-  const room = app.clientWidth - 2, phone = room < 640, count = view.columns.length;
+  // all that the browser must lay out to answer is asked before anything changes
+  const room = app.clientWidth - 2, { scrollTop, scrollLeft } = scroller, phone = room < 640, count = view.columns.length;
   const nameLength = Math.max(8, ...view.rows.map((r) => names[r][0].length + names[r][1].length));
   const sum = phone ? 0 : 14 + 7 * String(count).length;
   const head = Math.round(Math.min(nameLength * 7.25 + 24 + 3 * sum, room * (phone ? 0.38 : 0.36)));
@@ -151,11 +160,14 @@ function layout() {
   size = next;
   for (const [name, value] of [["cw", size.cell], ["rh", size.row], ["hw", head], ["hh", size.top], ["sw", sum]]) grid.style.setProperty(`--${name}`, `${value}px`);
   grid.className = roomy ? (each < 90 ? "roomy tight" : "roomy") : "";
-  grid.style.width = `${head + count * size.cell}px`;
-  grid.style.height = `${size.top + view.rows.length * size.row}px`;
+  const all = { width: head + count * size.cell, height: size.top + view.rows.length * size.row };
+  grid.style.width = `${all.width}px`;
+  grid.style.height = `${all.height}px`;
   grid.setAttribute("aria-rowcount", view.rows.length + 1);
   grid.setAttribute("aria-colcount", count + 1);
-  draw();
+  // as high as the style sheet lets it be
+  const width = Math.min(room, all.width), height = Math.min(Math.max(320, Math.min(736, innerHeight * 0.88)), all.height);
+  draw({ scrollTop: Math.min(scrollTop, all.height - height), scrollLeft: Math.min(scrollLeft, all.width - width), clientHeight: height, clientWidth: width });
 }
 
 /** The indexes of `list` in view, and the active one wherever it is: it holds the focus. */
@@ -184,9 +196,10 @@ function fill(parent, keys, create, place) {
   }
 }
 
-function draw() {
-  const seenRows = inView(view.rows, scroller.scrollTop, scroller.clientHeight - size.top, size.row, view.rowAt.get(active.r));
-  const seenColumns = inView(view.columns, scroller.scrollLeft, scroller.clientWidth - size.head, size.cell, view.columnAt.get(active.c));
+/** Draws what is in view; `box` says where that is. */
+function draw(box = scroller) {
+  const seenRows = inView(view.rows, box.scrollTop, box.clientHeight - size.top, size.row, view.rowAt.get(active.r));
+  const seenColumns = inView(view.columns, box.scrollLeft, box.clientWidth - size.head, size.cell, view.columnAt.get(active.c));
   fill(grid, seenRows, (r) => make("div", { role: "row", class: r < 0 ? "top" : "" }), (line, r) => {
     const at = r < 0 ? -1 : view.rowAt.get(r);
     line.setAttribute("aria-rowindex", at + 2);
@@ -240,14 +253,13 @@ function rowHeader(r) {
 }
 
 function cell(r, c) {
-  const verdict = verdicts[r * width + c], reason = reasons[reasonAt(r, c)];
+  const verdict = verdicts[r * width + c], rule = ruleOf(reasonAt(r, c));
   const one = make("div", {
     role: "gridcell", class: KINDS[verdict], "data-r": r, "data-c": c,
     // the names too: not every screen reader finds the headers of a grid that is drawn in parts
     "aria-label": `${brief(r, c)}: ${names[r][1]} on ${kernels[c].label}`,
   }, size.roomy ? `${MARKS[verdict]} ${VERDICTS[verdict]}` : MARKS[verdict]);
-  const why = reason && (reason[4] ?? reason[11][0]?.[0] ?? null);
-  if (size.roomy && reason && why !== null) one.append(make("small", {}, texts[why]));
+  if (size.roomy && rule) one.append(" ", make("small", {}, rule));
   return one;
 }
 
@@ -432,7 +444,10 @@ function fillReasons() {
   const count = new Uint32Array(reasons.length);
   for (const reason of cells) if (reason >= 0) count[reason]++;
   reasons.forEach((reason, index) => {
-    const add = (group, number) => groups[group].set(texts[number], (groups[group].get(texts[number]) ?? 0) + count[index]);
+    const add = (group, number) => {
+      const name = shown(texts[number]);
+      groups[group].set(name, (groups[group].get(name) ?? 0) + count[index]);
+    };
     if (reason[4] !== null) add("rule", reason[4]);
     if (reason[1] !== null) add("errno", reason[1]);
     for (const rule of new Set(reason[11].map(([one]) => one))) add("open", rule);
@@ -440,7 +455,7 @@ function fillReasons() {
   for (const [group, title] of [["rule", "Refused by"], ["errno", "Errno"], ["open", "Not decided"]]) {
     const choices = [...groups[group]].sort((a, b) => b[1] - a[1]);
     if (choices.length) form.elements.reason.append(make("optgroup", { label: title },
-      ...choices.map(([name, cellCount]) => make("option", { value: `${group}:${name}` }, `${shown(name)} (${cellCount.toLocaleString("en")})`))));
+      ...choices.map(([name, cellCount]) => make("option", { value: `${group}:${name}` }, `${name} (${cellCount.toLocaleString("en")})`))));
   }
 }
 
