@@ -248,7 +248,7 @@ function columnHeader(c) {
 function rowHeader(r) {
   const [folder, name] = names[r], error = rows[r][2] !== null;
   return make("div", { role: "rowheader", "aria-label": paths[r] + (error ? ", not judged" : ""), title: paths[r], "data-r": r, "data-c": -1 },
-    make("span", { class: error ? "name broken" : "name" }, make("span", { class: "dir" }, folder), make("span", {}, name)),
+    make("span", { class: error ? "name broken" : "name" }, make("span", { class: "dir" }, size.phone ? "" : folder), make("span", {}, name)),
     make("span", { class: "sums", "aria-hidden": "true", ...(size.phone ? { hidden: "" } : {}) }));
 }
 
@@ -258,7 +258,7 @@ function cell(r, c) {
     role: "gridcell", class: KINDS[verdict], "data-r": r, "data-c": c,
     // the names too: not every screen reader finds the headers of a grid that is drawn in parts
     "aria-label": `${brief(r, c)}: ${names[r][1]} on ${kernels[c].label}`,
-  }, size.roomy ? `${MARKS[verdict]} ${VERDICTS[verdict]}` : MARKS[verdict]);
+  }, size.roomy ? `${MARKS[verdict]}\u00a0${VERDICTS[verdict]}` : MARKS[verdict]);
   if (size.roomy && rule) one.append(" ", make("small", {}, rule));
   return one;
 }
@@ -272,8 +272,10 @@ function go(r, c, focus = true) {
   if (r >= 0) scroller.scrollTop = reveal(scroller.scrollTop, scroller.clientHeight - size.top, view.rowAt.get(r), size.row);
   if (c >= 0) scroller.scrollLeft = reveal(scroller.scrollLeft, scroller.clientWidth - size.head, view.columnAt.get(c), size.cell);
   draw();
-  if (focus) elementAt(r, c)?.focus({ preventScroll: true });
-  if (focus) elementAt(r, c)?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  const one = elementAt(r, c);
+  if (focus) one?.focus({ preventScroll: true });
+  // the grid itself may lie below what the window shows
+  one?.scrollIntoView({ block: "nearest", inline: "nearest" });
   tell(r, c);
 }
 
@@ -340,7 +342,7 @@ function aboutCell(r, c) {
     const [does, mend] = rules[texts[rule]] ?? [];
     parts.push(...section("Refused by", make("p", {}, make("code", {}, say(rule)), summary === null || !say(summary) ? "" : `: ${say(summary)}`)));
     if (failedIn !== null) parts.push(make("p", {}, "It is ", make("code", {}, say(failedIn)), " that is refused, which must be loaded first."));
-    if (!first) parts.push(make("p", {}, `The kernel might stop earlier and with another line: ${earlier.map(say).join(", ") || "a check"} could not be made.`));
+    if (!first) parts.push(make("p", {}, `The kernel might stop earlier and with another line: ${earlier.map(say).join(", ") || "something"} could not be checked.`));
     if (does) parts.push(...section("The rule", prose(does)), ...section("To mend it", prose(mend)));
   } else if (summary !== null && say(summary)) parts.push(make("p", {}, say(summary)));
   const logged = log.map((one) => full(one, row, kernel));
