@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 
 class ModcheckError(Exception):
@@ -16,6 +17,9 @@ class ModcheckError(Exception):
         self.subject = os.fspath(subject)
         self.reason = reason
         super().__init__(f"{self.subject}: {reason}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.subject, self.reason)
 
 
 class UnreadableError(ModcheckError):

@@ -202,7 +202,9 @@ def _pack_kernel_btf(btf: Btf, loads: Iterable[Seen]) -> dict[str, Any]:
 def pack(module: Module, *, with_btf: bool = False, with_signature: bool = False) -> dict[str, Any]:
     """A module's facts as plain JSON values."""
     packed = {field.name: getattr(module, field.name) for field in fields(module)}
-    packed["elf"] = [*module.elf[:1], module.elf.raw_header.hex(), *module.elf[2:]]
+    elf = module.elf
+    edges = (elf.names_last_byte, elf.strtab_edges, elf.max_st_name)
+    packed["elf"] = [elf.length, elf.raw_header.hex(), elf.bits, elf.endianness, elf.header, elf.sections, *edges]
     packed["export_sections"] = sorted(module.export_sections)
     packed["path"] = Path(module.path).name
     if module.signature is not None:
@@ -225,11 +227,10 @@ def unpack(packed: dict[str, Any]) -> Module:
                 bits,
                 endianness,
                 Header(*header) if header else None,
-                tuple(Section(*section) for section in sections),
                 last,
                 tuple(edges) if edges else None,  # type: ignore[arg-type]
                 largest,
-            ),
+            ).with_sections(tuple(Section(*section) for section in sections)),
             "modinfo": _pairs(packed["modinfo"]),
             "versions": _pairs(packed["versions"]),
             "versions_ext": _pairs(packed["versions_ext"]),

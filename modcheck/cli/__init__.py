@@ -20,6 +20,7 @@ COMMANDS = {
     "target": "what is known of a kernel, and from which file each fact came",
     "symvers": "rebuild Module.symvers from a kernel image and a modules directory",
     "diff": "compare two kernels: symbols, options, and which modules an update breaks",
+    "matrix": "predict every module on every one of many kernels: a table, JSON, a page",
     "capture": "print a script that takes a board's facts into one tar, for --target",
 }
 

@@ -14,6 +14,7 @@ from ..files import SUFFIXES, find_modules
 from ..loader import LOADERS
 from ..loader.facts import Prediction, TypeChange
 from ..module import Module, read_module
+from ..report import Result
 from ..report.style import Style
 from ..target import Target, read_target
 
@@ -99,13 +100,19 @@ def already_loaded(names: Sequence[str]) -> list[Module | str]:
     return found
 
 
-def worst(results: Sequence[Prediction | tuple[str, str]], strict: bool) -> int:
+def worst(results: Iterable[Result], strict: bool) -> int:
     """The exit status of the worst outcome: 2 beats 1 beats 3 beats 0."""
-    statuses = {_status(one, strict) for one in results}
-    return next((status for status in (ERROR, REFUSED, UNKNOWN) if status in statuses), LOADS)
+    return worst_of(status_of(one, strict) for one in results)
 
 
-def _status(one: Prediction | tuple[str, str], strict: bool) -> int:
+def worst_of(statuses: Iterable[int]) -> int:
+    """The worst of exit statuses."""
+    found = set(statuses)
+    return next((status for status in (ERROR, REFUSED, UNKNOWN) if status in found), LOADS)
+
+
+def status_of(one: Result, strict: bool) -> int:
+    """The exit status of one outcome alone."""
     if not isinstance(one, Prediction) or one.module.error:
         return ERROR
     if one.verdict == "unknown":

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from ..module.facts import Export, Module
+from ..module.facts import Module
 from ..target.facts import Target
 from ..target.symvers import KERNEL
 from ..version import Version
+
+if TYPE_CHECKING:
+    from .stages.versions import RecordedVersions
+    from .visible import View
 
 Level = Literal["error", "warning", "note"]
 Verdict = Literal["loads", "refused", "unknown"]
@@ -109,8 +113,10 @@ class Load(NamedTuple):
     target: Target
     version: Version
     """the kernel's, or the newest known where the target's is unknown"""
-    find: Callable[[str], tuple[Export, ...]]
-    """the exports of a name that are visible at that time, the kernel's own first"""
+    view: View
+    """the exports that are visible at that time"""
+    recorded: RecordedVersions
+    """the CRCs that the kernel reads of the module"""
     loader: str = "modprobe"
     loaded: frozenset[str] = frozenset()
     """names of the modules already loaded"""
@@ -118,8 +124,6 @@ class Load(NamedTuple):
     """those, and the ones that are loaded before this module because it needs them"""
     proprietary: frozenset[str] = frozenset()
     """those of them that taint the kernel as proprietary"""
-    opaque: tuple[str, ...] = ()
-    """modules that are, or will be, loaded by then, and whose exports are not known"""
     dependencies: Mapping[str, Prediction] = MappingProxyType({})
     """predictions for the modules at hand that modprobe loads first because this one needs them, in its order"""
     rivals: tuple[str, ...] = ()

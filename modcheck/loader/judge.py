@@ -14,6 +14,7 @@ from .facts import Finding, Load, Prediction, Unknown, Verdict
 from .modprobe import Modprobe
 from .stages.license import is_proprietary
 from .stages.signature import trusted_key
+from .stages.versions import recorded_versions
 from .visible import Visible
 from .walk import NEWEST, stages
 
@@ -42,16 +43,19 @@ class Judge:
         arguments: str,
         ignore: Collection[str],
         already: Collection[str] | None,
+        until_refused: bool = False,
     ) -> None:
         self.target, self.loader = target, loader
         self.force_vermagic, self.force_modversion = force_vermagic, force_modversion
         self.arguments = arguments
+        self.until_refused = until_refused
         self.ignore = frozenset(ignore)
         self.visible = Visible(target, modules, loaded, loader == "modprobe")
         self.modprobe = Modprobe(self.visible)
         self._known: dict[tuple[str, Version, frozenset[str], frozenset[str]], Prediction] = {}
         self.proprietary: frozenset[str] = frozenset()
         self.already = frozenset(already or ())
+        self.assumed = self._assumed_of_all()
         self._arriving: str | None = None
         present = [one for one in loaded if not isinstance(one, str)]
         newest = target.version or NEWEST
@@ -151,10 +155,10 @@ class Judge:
             module=_as_read(module, version),
             target=self.target,
             version=version,
-            find=self.visible.find_for(module),
+            view=self.visible.view_of(module),
+            recorded=recorded_versions(module, version, force_modversion=self.force_modversion),
             loader=self.loader,
             loaded=self.visible.loaded - {self._arriving},
-            opaque=self.visible.opaque(module),
             proprietary=self.proprietary,
             force_vermagic=self.force_vermagic,
             force_modversion=self.force_modversion,
@@ -182,6 +186,8 @@ class Judge:
         longest = _longest_line(load)
         for stage in stages(load.version):
             answers = list(stage(load))
+            if not answers:
+                continue
             found = [self._marked(answer) for answer in answers if isinstance(answer, Finding)]
             unknown = [self._marked_unknown(answer) for answer in answers if isinstance(answer, Unknown)]
             findings += found
@@ -196,6 +202,8 @@ class Judge:
             if final or (refusing and refusing.rule == "arch"):
                 if final and final[0].ignored:
                     unchecked.append(Unknown(final[0].rule, "nothing behind it can be judged in a file like this"))
+                break
+            if refusing and self.until_refused:
                 break
         errno = refusing.errno if refusing else None
         open_questions = [one for one in unchecked if not one.ignored]
@@ -227,13 +235,19 @@ class Judge:
     def _marked_unknown(self, unknown: Unknown) -> Unknown:
         return unknown._replace(ignored=unknown.rule in self.ignore)
 
-    def _assumed(self, load: Load, needs: tuple[str, ...]) -> tuple[str, ...]:
-        assumed = [] if self.target.cmdline is not None else ["empty kernel command line"]
-        assumed += [] if self.target.lockdown or self.target.boot_options("lockdown") else ["no lockdown"]
-        assumed += ["kernel.modules_disabled=0"] if self.target.modules_disabled is None else []
+    def _assumed_of_all(self) -> tuple[str, ...]:
+        """What is assumed of the target, whatever the module."""
+        target = self.target
+        assumed = [] if target.cmdline is not None else ["empty kernel command line"]
+        assumed += [] if target.lockdown or target.boot_options("lockdown") else ["no lockdown"]
+        assumed += ["kernel.modules_disabled=0"] if target.modules_disabled is None else []
         assumed += [] if self.arguments else ["no module parameters"]
-        named = self.target.builtin or self.target.sys_module is not None
+        named = target.builtin or target.sys_module is not None
         assumed += [] if named else ["no built-in module of the same name"]
+        return tuple(assumed)
+
+    def _assumed(self, load: Load, needs: tuple[str, ...]) -> tuple[str, ...]:
+        assumed = [*self.assumed]
         if load.module.signature is not None and load.target.option("MODULE_SIG") != "n":
             certificate = trusted_key(load)
             if certificate is None and load.target.all_certificates:

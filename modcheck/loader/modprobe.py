@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..module.facts import SHN_UNDEF, Module
+from ..module.facts import Module
 from ..target.symvers import KERNEL
 from .visible import Visible
 
@@ -65,10 +65,14 @@ class Modprobe:
 
     def _needed(self, module: Module) -> list[str]:
         """The modules whose symbols `module` uses, in the order of first use, less what is loaded already."""
-        find = self.visible.find_for(module)
+        view = self.visible.view_of(module)
+        if view.plain and None not in view.owners:
+            return [
+                one for one in dict.fromkeys(view.owners) if one and one != KERNEL and one not in self.visible.loaded
+            ]
         owners: dict[str, None] = {}
-        for symbol in module.symbols:
-            rows = find(symbol.name) if symbol.shndx == SHN_UNDEF else ()
+        for name in view.imports:
+            rows = view.find(name)
             if rows and rows[0].owner not in (KERNEL, module.name):
                 owners[rows[0].owner] = None
         return [name for name in owners if name not in self.visible.loaded]

@@ -6,18 +6,47 @@ given with it, and from the target's modules directory or, where none is known, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from functools import cache
+from collections.abc import Collection, Sequence
+from functools import cached_property
+from itertools import compress
+from typing import NamedTuple
 
-from ..module.facts import Export, Module, exports_by_name
+from ..module.facts import SHN_UNDEF, Export, Module, exports_by_name
 from ..target.facts import Target
 from ..target.symvers import KERNEL
+
+#: of so many modules the symbols are looked up one by one
+ONE_BY_ONE = 8
+
+
+class Plain(NamedTuple):
+    """What is exported under a name, all at once: only what does not depend on who asks."""
+
+    owners: dict[str, str]
+    """symbol: the module that it comes from"""
+    crcs: dict[str, int | None]
+    """symbol: its CRC, of those in no namespace"""
+    several: set[str]
+    """symbols that more than one exports"""
+
+    def enter(
+        self, names: Sequence[str], owners: Sequence[str], crcs: Sequence[int | None], namespaces: Sequence[str]
+    ) -> None:
+        """Rows, by columns, in place of what is there under their names."""
+        self.several.update(self.owners.keys() & set(names))
+        self.owners.update(zip(names, owners))
+        self.crcs.update(zip(names, crcs))
+        for name in compress(names, namespaces):
+            del self.crcs[name]
 
 
 class Visible:
     """The modules of one set and one target, by name.
 
     :ivar loaded: names of the modules already loaded
+    :ivar given: those, and the modules of the set
+    :ivar replaced: names of which the tables are not asked, since the modules are at hand
+    :ivar exports: by symbol, what the modules at hand export
     """
 
     def __init__(
@@ -30,7 +59,10 @@ class Visible:
         if modprobe:
             present += list(self._given.values())
         self.replaced = {module.name for module in present}
-        self._exports = exports_by_name(present)
+        self.exports = exports_by_name(present)
+        self.given = self.loaded | self._given.keys()
+        self._asked = 0
+        self._last: View | None = None
 
     def module(self, name: str) -> Module | None:
         """The module that modprobe loads for a name; None where none is at hand."""
@@ -46,35 +78,50 @@ class Visible:
         order = modules.order(module.path, self._given) if modules else None
         return None if order is None else tuple(name for name in order if name not in self.loaded)
 
-    def find_for(self, module: Module) -> Callable[[str], tuple[Export, ...]]:
-        """A function that tells the exports of a name that are there for `module`, the kernel's own first."""
-        replaced = self.replaced | {module.name}
-        symbols = self.target.symbols
-        modules = self.target.modules
-        declared = self._declared(module)
-        line = self.line(module)
-        there = None if line is None else self.loaded | self._given.keys() | {*map(self._real_name, line)}
+    @cached_property
+    def plain(self) -> Plain | None:
+        """None where a table is of a form that says more than it means."""
+        columns = [table.columns for table in self.target.symbols.tables] if self.target.symbols else []
+        plain = Plain({}, {}, set())
+        if self.modprobe and self.target.modules is None:
+            others = {owner for one in columns if one for owner in one.owners} - self.replaced - {KERNEL}
+        else:
+            others = set(self.loaded) - self.replaced
+        for some in (others, None, {KERNEL}):  # the kernel's own go first, and are entered last
+            if some is None:
+                first = [exports[0] for exports in self.exports.values()]
+                plain.enter(
+                    list(self.exports),
+                    [one.owner for one in first],
+                    [one.crc for one in first],
+                    [one.namespace for one in first],
+                )
+                plain.several.update(name for name, exports in self.exports.items() if len(exports) > 1)
+                continue
+            for one in reversed(columns):
+                if one is None:
+                    return None
+                kept = [owner in some for owner in one.owners]
+                names, owners = (list(compress(column, kept)) for column in (one.names, one.owners))
+                plain.enter(names, owners, list(compress(one.crcs, kept)), list(compress(one.namespaces, kept)))
+        return plain
 
-        @cache
-        def find(name: str) -> tuple[Export, ...]:
-            rows = symbols.find(name) if symbols else ()
-            kernel = tuple(row for row in rows if row.owner == KERNEL)
-            given = tuple(export for export in self._exports.get(name, ()) if export.owner != module.name)
-            others = tuple(found for row in rows if row.owner not in replaced for found in self._installed(row))
-            more = declared.get(name, ()) if not others else ()
-            if not (kernel or given or others or more) and self.modprobe and modules:
-                more = modules.outside.get(name, ())
-            others += tuple(export for export in more if export.owner not in replaced)
-            return kernel + given + tuple(one for one in others if there is None or one.owner in there)
+    def view_of(self, module: Module) -> View:
+        """What `module` sees.
 
-        return find
+        Of the first few the symbols are looked up one by one: that takes less than to go through whole tables.
+        """
+        if self._last is None or self._last.module is not module:
+            self._asked += 1
+            self._last = View(self, module, self.plain if self._asked > ONE_BY_ONE else None)
+        return self._last
 
-    def _real_name(self, name: str) -> str:
+    def real_name(self, name: str) -> str:
         """The name in struct module of the module that is loaded for a name."""
         module = self.module(name)
         return module.name if module else name
 
-    def _installed(self, row: Export) -> tuple[Export, ...]:
+    def installed(self, row: Export) -> tuple[Export, ...]:
         """What is really there of a row that a table has for a module."""
         if row.owner == KERNEL:
             return ()
@@ -87,7 +134,7 @@ class Visible:
             return (row,)
         return tuple(export for export in module.exports if export.name == row.name)
 
-    def _declared(self, module: Module) -> dict[str, list[Export]]:
+    def declared(self, module: Module) -> dict[str, list[Export]]:
         """The exports of installed modules that `module` says it needs, and that no table has."""
         names = [name for name in self._depends(module) if name not in self.replaced and not self._in_table(name)]
         return exports_by_name(found for name in names if (found := self.module(name)))
@@ -107,3 +154,60 @@ class Visible:
             # what is not installed is not loaded either
             names -= {name for name in names - self.loaded if name not in self.target.modules}
         return tuple(sorted(name for name in names - self.replaced - {module.name} if not self._in_table(name)))
+
+
+class View:
+    """What one module sees when it is loaded.
+
+    :ivar imports: the names of its undefined symbols, in their order
+    :ivar owners: the module that each of these comes from, as far as `plain` tells
+    :ivar plain: what holds for all names at once; None where what the module exports itself is among its imports
+    """
+
+    __slots__ = ("_found", "_known", "imports", "module", "owners", "plain", "visible")
+
+    def __init__(self, visible: Visible, module: Module, plain: Plain | None) -> None:
+        self.visible, self.module = visible, module
+        self.imports = [symbol.name for symbol in module.symbols if symbol.shndx == SHN_UNDEF]
+        self.owners: list[str | None] = list(map(plain.owners.get, self.imports)) if plain else []
+        self.plain = None if module.name in self.owners else plain
+        self._found: dict[str, tuple[Export, ...]] = {}
+        self._known: tuple[dict[str, list[Export]], Collection[str] | None] | None = None
+
+    def find(self, name: str) -> tuple[Export, ...]:
+        """The exports of a name, the kernel's own first."""
+        if name not in self._found:
+            self._found[name] = self._find(name)
+        return self._found[name]
+
+    def _find(self, name: str) -> tuple[Export, ...]:
+        visible, own = self.visible, self.module.name
+        if self._known is None:  # most modules are judged without it
+            line = visible.line(self.module)
+            names = None if line is None else visible.given | {*map(visible.real_name, line)}
+            self._known = visible.declared(self.module), names
+        declared, there = self._known
+        symbols, modules = visible.target.symbols, visible.target.modules
+        rows = [row for row in symbols.find(name) if row.owner != own] if symbols else []
+        kernel = tuple(row for row in rows if row.owner == KERNEL)
+        given = tuple(export for export in visible.exports.get(name, ()) if export.owner != own)
+        others = tuple(found for row in rows if row.owner not in visible.replaced for found in visible.installed(row))
+        more = declared.get(name, ()) if not others else ()
+        if not (kernel or given or others or more) and visible.modprobe and modules:
+            more = modules.outside.get(name, ())
+        others += tuple(export for export in more if export.owner not in visible.replaced and export.owner != own)
+        return kernel + given + tuple(one for one in others if there is None or one.owner in there)
+
+    @property
+    def opaque(self) -> tuple[str, ...]:
+        """Modules that are, or will be, loaded by then, and whose exports are not known."""
+        return self.visible.opaque(self.module)
+
+    @property
+    def clashing(self) -> list[Export]:
+        """The module's own exports of which `find` may have another's."""
+        exports, plain, name = self.module.exports, self.plain, self.module.name
+        if plain is None or self.visible.target.modules is not None:
+            return list(exports)
+        other = plain.owners.get
+        return [one for one in exports if other(one.name, name) != name or one.name in plain.several]

@@ -6,6 +6,8 @@ stage that refuses; what comes later is judged all the same, so that one run sho
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from ..version import Version
 from .facts import Stage
 from .stages.already_loaded import already_loaded
@@ -73,6 +75,7 @@ EPOCHS: tuple[tuple[tuple[int, int, int], tuple[Stage, ...]], ...] = (
 )  # fmt: skip
 
 
+@lru_cache(maxsize=64)
 def stages(version: Version) -> tuple[Stage, ...]:
     """The stages of that version's load path in their order; what modprobe does comes before them."""
     if version.late_5_10:

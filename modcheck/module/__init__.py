@@ -87,7 +87,7 @@ def parse_module(
         compression=kind,
         arch=arch_of_machine(machine, image.bits),
         machine=machine_name(machine),
-        elf=image.facts(),
+        elf=image.elf,
         name=name,
         info_name=next((value for tag, value in modinfo if tag == "name"), None),
         modinfo=modinfo,

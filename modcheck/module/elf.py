@@ -198,15 +198,6 @@ class Image:
         return tuple([new(Section, (name, *row[:8])) for name, row in zip(found, rows)])
 
     @cached_property
-    def _named(self) -> dict[str | None, list[Section]]:
-        """The sections that are any, by name."""
-        found: dict[str | None, list[Section]] = {}
-        for section in self.sections:
-            if section.sh_type != SHT_NULL:
-                found.setdefault(section.name, []).append(section)
-        return found
-
-    @cached_property
     def relocation_sections(self) -> dict[int, list[Section]]:
         """The relocation sections by the index of the section that they are for."""
         found: dict[int, list[Section]] = {}
@@ -223,8 +214,8 @@ class Image:
 
     def find(self, name: str, flags: int = 0) -> Section | None:
         """The first section of this name that has all of `flags`; None when there is none."""
-        for section in self._named.get(name, ()):
-            if section.sh_flags & flags == flags:
+        for section in self.elf.named.get(name, ()):
+            if section.sh_type != SHT_NULL and section.sh_flags & flags == flags:
                 return section
         return None
 
@@ -266,7 +257,8 @@ class Image:
             ]
         )
 
-    def facts(self) -> Elf:
+    @cached_property
+    def elf(self) -> Elf:
         """The container's facts, for the kernel's validity checks."""
         names_last = None
         if self.header and self.header.e_shstrndx < len(self.sections):
@@ -279,11 +271,10 @@ class Image:
             bits=self.bits,
             endianness=self.endianness,
             header=self.header,
-            sections=self.sections,
             names_last_byte=names_last,
             strtab_edges=(strings[0], strings[-1]) if strings else None,
             max_st_name=max(self.symbols.column("st_name"), default=0),
-        )
+        ).with_sections(self.sections)
 
 
 def text(raw: bytes) -> str:

@@ -6,8 +6,9 @@ is None, which differs from an empty one: no `__versions` section is None, an em
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 from ..arch import Endianness
@@ -183,14 +184,37 @@ class Elf(NamedTuple):
     bits: int
     endianness: Endianness
     header: Header | None
-    sections: tuple[Section, ...]
-    """empty where the table does not lie within the file"""
     names_last_byte: int | None
     """last byte of the section name table, None when it is empty or lies outside the file"""
     strtab_edges: tuple[int, int] | None
     """first and last byte of the symbol string table"""
     max_st_name: int
     """largest name offset of any symbol"""
+    sections: tuple[Section, ...] = ()
+    """empty where the table does not lie within the file"""
+    named: Mapping[str | None, Sequence[Section]] = MappingProxyType({})
+    """the same by name"""
+    contents_end: int = 0
+    """where the last of those ends that has bytes in the file"""
+    max_sh_name: int = 0
+    """largest name offset of those that are any (not of type NULL)"""
+
+    def with_sections(self, sections: tuple[Section, ...]) -> Elf:
+        """The same with these sections, and what follows from them."""
+        named: dict[str | None, list[Section]] = {}
+        for section in sections:
+            if section.name in named:
+                named[section.name].append(section)
+            else:
+                named[section.name] = [section]
+        ends = [one.sh_offset + one.sh_size for one in sections[1:] if one.sh_type not in (SHT_NULL, SHT_NOBITS)]
+        names = [one.sh_name for one in sections if one.sh_type != SHT_NULL]
+        return self._replace(
+            sections=sections,
+            named=named,
+            contents_end=max(ends, default=0),
+            max_sh_name=max(names, default=0),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections import Counter
+from typing import Any, NamedTuple, get_args
 
 from ..loader.facts import Verdict
 
@@ -67,3 +68,13 @@ class Grid(NamedTuple):
     """the loader and boot options that all of it was judged with, as words of a command line"""
     assumed: tuple[str, ...] = ()
     """what any of the predictions assumes"""
+
+    def verdicts(self) -> dict[str, int]:
+        """How many pairs have which verdict."""
+        found = Counter(cell.verdict for row in self.rows for cell in row.cells if cell)
+        return {verdict: found[verdict] for verdict in get_args(Verdict)}
+
+    def errors(self) -> list[tuple[str, str]]:
+        """Path and reason of the modules and targets that cannot be read, or are none."""
+        rows, columns = [(one.path, one.error) for one in self.rows], [(one.target, one.error) for one in self.columns]
+        return [(subject, error) for subject, error in (*rows, *columns) if error]

@@ -15,7 +15,11 @@ class Style:
         return f"\x1b[{code}m{text}\x1b[0m" if self.colour and text else text
 
     def verdict(self, verdict: str) -> str:
-        return self._paint(_VERDICTS[verdict], verdict)
+        return self.mark(verdict, verdict)
+
+    def mark(self, verdict: str, mark: str) -> str:
+        """`mark` in the colour of `verdict`."""
+        return self._paint(_VERDICTS[verdict], mark)
 
     def strong(self, text: str) -> str:
         return self._paint("1", text)

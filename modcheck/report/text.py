@@ -77,15 +77,15 @@ def _causes(one: Prediction, style: Style, verbose: bool) -> list[str]:
             continue
         unexplained -= set(cause.explains)
         steps |= set(cause.fix)
-        lines += ["", f"  why   {style.strong(_printable(cause.why))} ({cause.confidence})"]
-        lines += [f"        - {_printable(text)}" for text in cause.evidence]
-        lines += [f"  {'fix' if not index else '   '}   {_printable(step)}" for index, step in enumerate(cause.fix)]
+        lines += ["", f"  why   {style.strong(printable(cause.why))} ({cause.confidence})"]
+        lines += [f"        - {printable(text)}" for text in cause.evidence]
+        lines += [f"  {'fix' if not index else '   '}   {printable(step)}" for index, step in enumerate(cause.fix)]
     if one.force:
         lines += ["", f"  {style.warning('note')}  {one.force}"]
     return lines
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """A text without what a terminal would obey: names and strings in modules may be any bytes."""
     return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
 

@@ -6,9 +6,9 @@ A fact that is not known is None, never a default. `sources` says of each fact f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from ..arch import Endianness
@@ -131,19 +131,13 @@ class Target:
         What stands behind `--` is for the init program. Architectures differ in the option that turns a built-in line
         on; one that the boot loader's replaces is counted all the same.
         """
-        found = []
-        for words in self._command_lines():
-            words = words[: words.index("--")] if "--" in words else words
-            pairs = (word.partition("=") for word in words)
-            found += [value.strip('"') for key, _, value in pairs if key.replace("-", "_") == name]
-        return found
+        return [value for line in self._command_lines() for value in _values(line, name)]
 
     def boot_parameters(self, module: str) -> list[str]:
         """The words `PARAMETER=VALUE` of `MODULE.PARAMETER=VALUE` in /proc/cmdline: modprobe hands them over."""
         built_in, given = self._command_lines()
-        line = built_in if self.cmdline is None else given
         found = []
-        for written in line:
+        for written in _words(built_in if self.cmdline is None else given):
             quoted = written.startswith('"')  # as GRUB does with the whole word
             name, dot, word = written.strip('"' if quoted else "").partition(".")
             parameter, equals, value = word.partition("=")
@@ -151,16 +145,29 @@ class Target:
                 found.append(f'{parameter}="{value}"' if quoted and equals else word)
         return found
 
-    def _command_lines(self) -> Iterator[list[str]]:
-        """The words of the built-in command line and of the boot loader's."""
+    def _command_lines(self) -> tuple[str, str]:
+        """The built-in command line and the boot loader's."""
         has_switch = self.arch in ("x86_64", "i386", "mips", "mips64", "sparc", "sparc64")
         built_in = "" if has_switch and self.option("CMDLINE_BOOL") != "y" else self.option("CMDLINE")
-        for line in (built_in if built_in not in (None, "n") else "", self.cmdline or ""):
-            yield re.findall(r'(?:[^\s"]|"[^"]*"?)+', line or "")
+        return "" if built_in in (None, "n") else built_in or "", self.cmdline or ""
 
     def option(self, name: str) -> str | None:
         """The value of `CONFIG_name` (`n` when it is off); None when the configuration is not known."""
         return None if self.config is None else self.config.get(name)
+
+
+def _words(line: str) -> list[str]:
+    """The words of a command line; quotes hold blanks together."""
+    return re.findall(r'(?:[^\s"]|"[^"]*"?)+', line)
+
+
+@lru_cache(maxsize=1024)
+def _values(line: str, name: str) -> tuple[str, ...]:
+    """The values that a command line gives to a parameter: every module asks for the same few."""
+    words = _words(line)
+    words = words[: words.index("--")] if "--" in words else words
+    pairs = (word.partition("=") for word in words)
+    return tuple(value.strip('"') for key, _, value in pairs if key.replace("-", "_") == name)
 
 
 def is_true(value: str) -> bool:

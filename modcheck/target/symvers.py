@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from functools import cached_property
+from typing import NamedTuple
 
 from ..errors import TargetError
 from ..files import beginning, read_plain
@@ -25,9 +26,21 @@ _NO_CRC = b"0x00000000\t"
 #: in tables of modcheck's own, where it is not known who may use a symbol
 _UNKNOWN_KIND = "(unknown)"
 _KINDS = {False: "EXPORT_SYMBOL", True: "EXPORT_SYMBOL_GPL", None: _UNKNOWN_KIND}
+_MODERN_KINDS = frozenset(("EXPORT_SYMBOL", "EXPORT_SYMBOL_GPL"))
 _NOT_TAB_OR_NEWLINE = bytes(set(range(256)) - {9, 10})
 #: so many symbols are searched for in the text before an index of all is worth its cost
 _SEARCHES = 100
+
+
+class Columns(NamedTuple):
+    """A table by columns, of one length."""
+
+    crcs: list[int]
+    names: list[str]
+    owners: list[str]
+    kinds: list[str]
+    """`EXPORT_SYMBOL`, `EXPORT_SYMBOL_GPL`"""
+    namespaces: list[str]
 
 
 class Symvers:
@@ -49,6 +62,7 @@ class Symvers:
         self._data = data if _is_regular(data) else b"".join(line + b"\n" for line in _checked(data, path))
         self.rows = self._data.count(b"\n")
         self._searches = 0
+        self._found: dict[str, Export | None] = {}
 
     @cached_property
     def _index(self) -> dict[bytes, bytes]:
@@ -71,9 +85,31 @@ class Symvers:
     @cached_property
     def owners(self) -> frozenset[str]:
         """The names of all modules that export something, `vmlinux` among them."""
+        if self.columns is not None:
+            return frozenset(self.columns.owners)
         rows = (line.split(b"\t") for line in self._data.splitlines())
         paths = {columns[_owner_column(columns)] for columns in rows}
         return frozenset(owner_name(path.decode("utf-8", "replace")) for path in paths)
+
+    @cached_property
+    def columns(self) -> Columns | None:
+        """All rows at once, the first of each name; None where lines are not all of the form that kbuild writes now, or
+        say more than they mean."""
+        cells = self._data.decode("utf-8", "replace").replace("\n", "\t").split("\t")
+        width = (len(cells) - 1) // (self.rows or 1)
+        if self.inferred or width < 4 or len(cells) != width * self.rows + 1 or b"\r" in self._data:
+            return None
+        names, kinds = cells[1::width], cells[3::width]
+        if not _MODERN_KINDS.issuperset(kinds) or len(set(names)) != len(names):
+            return None
+        try:
+            crcs = [int(crc, 16) for crc in cells[0 : len(cells) - 1 : width]]
+        except ValueError:
+            return None  # told with its line, when its symbol is looked up
+        named = {path: owner_name(path) for path in set(cells[2::width])}
+        owners = [named[path] for path in cells[2::width]]
+        namespaces = cells[4::width] if width == 5 else [""] * self.rows
+        return Columns(crcs, names, owners, kinds, namespaces)
 
     def owner_path(self, name: str) -> str:
         """The path of the module that exports a symbol, as the table has it; empty where it has none."""
@@ -104,8 +140,10 @@ class Symvers:
 
         :raises TargetError: its CRC is none
         """
-        line = self._line(name.encode("utf-8", "surrogateescape"))
-        return None if line is None else self._row(line)
+        if name not in self._found:
+            line = self._line(name.encode("utf-8", "surrogateescape"))
+            self._found[name] = None if line is None else self._row(line)
+        return self._found[name]
 
     @property
     def text(self) -> bytes:

@@ -152,17 +152,27 @@ def _names(load: Load, read: Header, length: int) -> Check:
     zero = elf.sections[0] if elf.sections else None
     if zero and (zero.sh_type != SHT_NULL or zero.sh_size or zero.sh_addr):
         yield _said(f"ELF Spec violation: section 0 type({_int(zero.sh_type)})!=SH_NULL or non-zero len or addr")
-    for index, section in enumerate(elf.sections):
-        if index and section.sh_type not in (SHT_NULL, SHT_NOBITS) and _outside(section, length, elf.bits):
-            yield _section_outside(index, section)
+    yield from _contents(load, length)
     yield from _name_index(read)
     names = elf.sections[read.e_shstrndx]
     if checks_table_types(load.version) and names.sh_type != SHT_STRTAB:
         yield _said(f"Invalid ELF section name table type: {names.sh_type}")
     yield from _name_table(load, names)
+    if elf.max_sh_name < names.sh_size:
+        return
     for index, section in enumerate(elf.sections):
         if section.sh_type != SHT_NULL and section.sh_name >= names.sh_size:
             yield _said(f"Invalid ELF section name in module (section {index} type {section.sh_type})")
+
+
+def _contents(load: Load, length: int) -> Check:
+    """Sections that end after the file, or after all addresses."""
+    elf = load.module.elf
+    if elf.contents_end <= length and elf.contents_end < 1 << elf.bits:
+        return
+    for index, section in enumerate(elf.sections):
+        if index and section.sh_type not in (SHT_NULL, SHT_NOBITS) and _outside(section, length, elf.bits):
+            yield _section_outside(index, section)
 
 
 def _section_outside(index: int, section: Section) -> tuple[str, tuple[str, ...]]:
@@ -184,17 +194,21 @@ def _name_table(load: Load, names: Section) -> Check:
 
 
 def _unique_sections(load: Load) -> Check:
-    found = [section for section in load.module.elf.sections if section.sh_type != SHT_NULL]
-    if sum(section.name == ".modinfo" for section in found) > 1:
+    modinfo, this_module = (_named(load, name, SHT_NULL) for name in (".modinfo", THIS_MODULE))
+    if len(modinfo) > 1:
         yield _said("Only one .modinfo section must exist.")
     name = load.module.info_name or _NO_NAME
-    this_module = [section for section in found if section.name == THIS_MODULE]
     if len(this_module) != 1:
         yield _said(f"module {name}: Exactly one {THIS_MODULE} section must exist.")
     elif this_module[0].sh_type == SHT_NOBITS:
         yield _said(f"module {name}: {THIS_MODULE} section must have a size set")
     elif not this_module[0].sh_flags & SHF_ALLOC:
         yield _said(f"module {name}: {THIS_MODULE} must occupy memory during process execution")
+
+
+def _named(load: Load, name: str, *not_of: int) -> list[Section]:
+    """The sections of a name that are of other types."""
+    return [section for section in load.module.elf.named.get(name, ()) if section.sh_type not in not_of]
 
 
 def _symbol_table(load: Load) -> Check:
@@ -209,7 +223,7 @@ def _symbol_table(load: Load) -> Check:
     if checks_table_types(load.version) and strings.sh_type != SHT_STRTAB:
         yield _said(f"Invalid ELF symbol string table type: {strings.sh_type}")
     if load.version.since(6, 14) and not load.force_modversion:
-        present = [any(s.name == n and s.sh_flags & SHF_ALLOC for s in elf.sections) for n in
+        present = [any(one.sh_flags & SHF_ALLOC for one in elf.named.get(table, ())) for table in
                    ("__version_ext_crcs", "__version_ext_names")]  # fmt: skip
         if present[0] != present[1]:
             yield _said("extended version crc+name presence does not match")
@@ -251,8 +265,9 @@ def _names_before_6_13(load: Load, read: Header, length: int) -> Check:
     zero = elf.sections[0]
     if zero.sh_type != SHT_NULL or zero.sh_size or zero.sh_addr:
         yield said(f"ELF Spec violation: section 0 type({_int(zero.sh_type)})!=SH_NULL or non-zero len or addr")
+    ordinary = elf.contents_end <= length and elf.contents_end < 1 << elf.bits and elf.max_sh_name < names.sh_size
     for index, section in enumerate(elf.sections):
-        if index == 0 or section.sh_type in (SHT_NULL, SHT_NOBITS):
+        if index == 0 or section.sh_type in (SHT_NULL, SHT_NOBITS) or (ordinary and section.sh_type != SHT_SYMTAB):
             continue
         if section.sh_type == SHT_SYMTAB:
             for summary, _ in _symtab_link(section, len(elf.sections)):
@@ -268,13 +283,12 @@ def _unique_sections_before_6_13(load: Load) -> Check:
     """6.4 to 6.12: sections without contents are not counted; the symbol table comes first."""
     if not load.version.since(6, 4):
         return
-    found = [s for s in load.module.elf.sections if s.sh_type not in (SHT_NULL, SHT_NOBITS)]
-    if sum(section.name == ".modinfo" for section in found) > 1:
+    modinfo, this_module = (_named(load, name, SHT_NULL, SHT_NOBITS) for name in (".modinfo", THIS_MODULE))
+    if len(modinfo) > 1:
         yield _said("Only one .modinfo section must exist.")
     name = load.module.info_name or _NO_NAME
-    if sum(section.sh_type == SHT_SYMTAB for section in found) != 1:
+    if [one.sh_type for one in load.module.elf.sections].count(SHT_SYMTAB) != 1:
         yield _said(f"{name}: module has no symbols (stripped?)")
-    this_module = [section for section in found if section.name == THIS_MODULE]
     if len(this_module) != 1:
         yield _said(f"module {name}: Only one {THIS_MODULE} section must exist.")
     elif not this_module[0].sh_flags & SHF_ALLOC:

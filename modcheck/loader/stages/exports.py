@@ -34,8 +34,8 @@ def export_versions(load: Load) -> Iterator[Answer]:
 
 def duplicate_export(load: Load) -> Iterator[Answer]:
     """A symbol that the kernel, or a module loaded at that time, exports already."""
-    for export in load.module.exports:
-        for other in load.find(export.name):
+    for export in load.view.clashing:
+        for other in load.view.find(export.name):
             if other.owner == load.module.name:
                 continue
             owner = "kernel" if other.owner == KERNEL else other.owner

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from .. import needs
 from ..facts import Answer, Finding, Load, Unknown, line
 from .force import force_load
-from .versions import check_version, missing_refused, recorded_versions
+from .versions import check_version, missing_refused
 
 RULE = "module-layout"
 
@@ -24,7 +24,7 @@ def module_layout(load: Load) -> Iterator[Answer]:
     if target.modversions is None:
         yield Unknown(RULE, f"whether CONFIG_MODVERSIONS is on: {needs.CONFIG}")
         return
-    recorded = recorded_versions(load)
+    recorded = load.recorded
     name = "module_layout" if load.version.since(2, 6, 30) else "struct_module"
     if recorded.basic is None and recorded.extended is None:
         yield from force_load(load, RULE, "the module has no CRCs (no __versions)", name)

@@ -65,8 +65,9 @@ def wx_section(load: Load) -> Iterator[Answer]:
     """A section that is both writable and executable."""
     if not load.version.since(5, 8):
         return
+    both = SHF_WRITE | SHF_EXECINSTR
     for index, section in enumerate(load.module.elf.sections):
-        if section.sh_flags & SHF_WRITE and section.sh_flags & SHF_EXECINSTR and not _rewritten(load, section.name):
+        if section.sh_flags & both == both and not _rewritten(load, section.name):
             state = load.target.option("STRICT_MODULE_RWX")
             if state is None:
                 yield Unknown(WX_RULE, needs.CONFIG)
@@ -114,8 +115,10 @@ def trampolines(load: Load) -> Iterator[Answer]:
     versions between it is not known.
     """
     version = load.version
+    if load.target.arch != "arm64" or not version.since(5, 5):
+        return
     present = {section.name for section in load.module.elf.sections}
-    if load.target.arch != "arm64" or not version.since(5, 5) or not {".plt", ".init.plt"} <= present:
+    if not {".plt", ".init.plt"} <= present:
         return  # without those it was refused before
     missing = next((name for name in (_TRAMPOLINE, _INIT_TRAMPOLINE) if name not in present), None)
     late_6_12 = version[:2] == (6, 12) and version.since(6, 12, 117)
@@ -135,7 +138,8 @@ def trampolines(load: Load) -> Iterator[Answer]:
 
 def constructors(load: Load) -> Iterator[Answer]:
     """Both kinds of constructors at once, which find_module_sections() does not take with CONFIG_CONSTRUCTORS."""
-    if not {".ctors", ".init_array"} <= {one.name for one in load.module.elf.sections if one.sh_flags & SHF_ALLOC}:
+    named = load.module.elf.named
+    if not all(any(one.sh_flags & SHF_ALLOC for one in named.get(name, ())) for name in (".ctors", ".init_array")):
         return
     state = load.target.option("CONSTRUCTORS")
     if state is None:

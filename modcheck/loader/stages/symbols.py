@@ -7,7 +7,7 @@ judged before its namespace; a GPL-only symbol does not exist for a proprietary 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ...module.facts import SHN_COMMON, SHN_UNDEF, STB_WEAK, STT_REGISTER, Export, Symbol
@@ -16,7 +16,7 @@ from .. import needs
 from ..facts import Answer, Finding, Level, Load, LogLine, Unknown, line
 from .force import DEBUG_LOCKING
 from .license import is_proprietary
-from .versions import VersionCheck, check_version, missing_refused, recorded_versions
+from .versions import VersionCheck, check_version, missing_refused
 
 UNKNOWN, GPL_ONLY, VERSION, NAMESPACE = "unknown-symbol", "gpl-only-symbol", "symbol-version", "namespace"
 PROPRIETARY, COMMON, INDEX = "proprietary-taint", "common-symbol", "elf-format"
@@ -59,7 +59,7 @@ class _Walk:
         self.gpl_ok = not is_proprietary(load.module, load.version)
         self.used_gpl = self.perhaps_gpl = False
         self.proprietary = not self.gpl_ok
-        self.recorded = recorded_versions(load)
+        self.recorded = load.recorded
 
     def add(
         self, rule: str, level: Level, errno: str | None, details: dict[str, Any], *texts: str, once: str | None = None
@@ -112,7 +112,7 @@ def unknown_symbol_line(module: str, name: str, errno: str, version: Version) ->
 def symbols(load: Load) -> Iterator[Answer]:
     """The walk over the symbol table."""
     walk = _Walk(load)
-    for symbol in load.module.symbols:
+    for symbol in _in_question(walk):
         if symbol.shndx == SHN_UNDEF:
             _undefined(walk, symbol)
         elif symbol.shndx == SHN_COMMON:
@@ -122,6 +122,23 @@ def symbols(load: Load) -> Iterator[Answer]:
         else:
             _outside(walk, symbol)
     yield from walk.answers()
+
+
+def _in_question(walk: _Walk) -> Sequence[Symbol]:
+    """The symbols, less those that all agree with what is there: nearly all, in most modules."""
+    load, symbols = walk.load, walk.load.module.symbols
+    plain, imports, modversions = load.view.plain, load.view.imports, load.target.modversions
+    if plain is None or not walk.gpl_ok or load.proprietary or modversions is None or len(imports) < len(symbols):
+        return symbols
+    if not modversions:
+        return [one for one in symbols if one.name not in plain.crcs]
+    recorded = walk.recorded.basic if walk.recorded.extended is None else walk.recorded.extended
+    if not recorded or not load.target.symbols or not load.target.symbols.has_crcs:
+        return symbols
+    ours, theirs = list(map(recorded.get, imports)), list(map(plain.crcs.get, imports))
+    if ours == theirs and None not in ours:
+        return ()
+    return [one for one, our, their in zip(symbols, ours, theirs) if our != their or our is None]
 
 
 def imported_module_namespace(load: Load) -> Iterator[Answer]:
@@ -153,7 +170,7 @@ def _undefined(walk: _Walk, symbol: Symbol) -> None:
         name = name.removeprefix(".")
     if symbol.type == STT_REGISTER and (load.target.arch or "").startswith("sparc"):
         return
-    rows = load.find(name)
+    rows = load.view.find(name)
     symbols = load.target.symbols
     usable = [row for row in rows if walk.gpl_ok or not row.gpl]
     if usable:
@@ -162,8 +179,8 @@ def _undefined(walk: _Walk, symbol: Symbol) -> None:
         _found(walk, symbol, name, usable[0])
     elif not rows and not load.knows_absent:
         walk.lacks(UNKNOWN, needs.SYMVERS)
-    elif not rows and load.opaque:
-        walk.lacks(UNKNOWN, f"what {', '.join(load.opaque)} exports: give the .ko as well, or its Module.symvers")
+    elif not rows and load.view.opaque:
+        walk.lacks(UNKNOWN, f"what {', '.join(load.view.opaque)} exports: give the .ko as well, or its Module.symvers")
     elif symbol.bind == STB_WEAK or _ignored(load, name):
         return
     elif rows:

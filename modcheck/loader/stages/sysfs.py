@@ -19,6 +19,8 @@ def sysfs(load: Load) -> Iterator[Answer]:
     if load.target.option("KALLSYMS") != "y":
         return
     sections = load.module.elf.sections
+    if len(load.module.elf.named) == len(sections):
+        return
     symtab = next((section for section in sections if section.sh_type == SHT_SYMTAB), None)
     kept = (symtab, sections[symtab.sh_link] if symtab and symtab.sh_link < len(sections) else None)
     # read, and not loaded: the first section of each of these names

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from ...module.facts import Module
+from ...version import Version
 from ..facts import Load
 
 Outcome = Literal["agrees", "differs", "missing", "no-versions", "unchecked"]
@@ -29,14 +30,13 @@ class RecordedVersions(NamedTuple):
     extended: Mapping[str, int] | None
 
 
-def recorded_versions(load: Load) -> RecordedVersions:
-    """The tables that this kernel reads of the module: the extended ones since 6.14."""
-    module: Module = load.module
-    if load.force_modversion:
+def recorded_versions(module: Module, version: Version, *, force_modversion: bool) -> RecordedVersions:
+    """The tables that a kernel of `version` reads of the module: the extended ones since 6.14."""
+    if force_modversion:
         return RecordedVersions(None, None)
     basic = None if module.versions is None else dict(reversed(module.versions))
     extended = None
-    if load.version.since(6, 14) and module.versions_ext is not None:
+    if version.since(6, 14) and module.versions_ext is not None:
         extended = dict(reversed(module.versions_ext))
     return RecordedVersions(basic, extended)
 

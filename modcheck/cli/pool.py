@@ -1,0 +1,65 @@
+"""Work spread over processes, as one a core: results in the order of the items, whatever their number."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import click
+
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
+
+#: in a process that works: what it does
+_at_work: list[Callable[[Any], Any]] = []
+
+
+def jobs_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The option that says how many processes work; the command gets it as `jobs`, for `spread`."""
+    told = "How many processes work on many modules; as many as there are cores by default."
+    return click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help=told)(command)
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def spread(
+    work: Callable[[Item], Outcome], items: Sequence[Item], jobs: int | None, chunk: int = 1
+) -> Iterator[Outcome]:
+    """`work` of each of `items`, in their order.
+
+    :param work: called in other processes, so it must not change what others are to see; where processes cannot be
+        forked, it and what it needs are pickled
+    :param jobs: how many processes; None for one a core
+    :param chunk: how many items a process takes at a time
+    :raises BrokenProcessPool: a process was killed
+    """
+    jobs = min(jobs or cores(), -(-len(items) // chunk))
+    if jobs <= 1:
+        yield from map(work, items)
+        return
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    context = get_context("fork" if sys.platform == "linux" else "spawn")
+    with ProcessPoolExecutor(jobs, context, _start, (work,)) as pool:
+        try:
+            yield from pool.map(_call, items, chunksize=chunk)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _start(work: Callable[[Any], Any]) -> None:
+    import signal
+
+    _at_work.append(work)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that prints
+
+
+def _call(item: Any) -> Any:
+    return _at_work[0](item)
