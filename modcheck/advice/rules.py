@@ -18,6 +18,9 @@ class Rule(NamedTuple):
     """what helps"""
 
 
+#: what introduces each field
+TITLES = ("the kernel", "since", "it depends on", "to mend it")
+
 RULES = {
     "already-loaded": Rule(
         "A module of that name is loaded: EEXIST, without a line. modprobe takes that for success.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ..advice.rules import RULES
+from ..advice.rules import RULES, TITLES
 from .common import ERROR
 
 
@@ -21,5 +21,5 @@ def explain(context: click.Context, rules: tuple[str, ...]) -> None:
             click.echo(f"modcheck: {name}: no such rule; `modcheck explain` lists them", err=True)
             context.exit(ERROR)
         click.echo("\n" * bool(number) + name)
-        for title, text in zip(("the kernel", "since", "it depends on", "to mend it"), rule):
+        for title, text in zip(TITLES, rule):
             click.echo(click.wrap_text(f"{title:<15}{text}", 110, "  ", " " * 17))

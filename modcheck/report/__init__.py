@@ -16,7 +16,7 @@ from ..target.facts import Target
 from .style import Style
 
 #: the formats of `check`, as --format names them; each is a file here
-FORMATS = ("text", "json")
+FORMATS = ("text", "json", "markdown", "junit", "sarif", "github")
 
 #: a prediction, or path and reason of a file that cannot be read
 Result = Prediction | tuple[str, str]

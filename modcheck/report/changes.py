@@ -14,7 +14,8 @@ from ..target.difference import SymbolChange, SymbolDifference
 from ..target.facts import Target
 from .json import SCHEMA, crc, export_object, target_object, type_change
 from .style import Style
-from .text import SHOWN, tabulated, target_lines
+from .text import tabulated, target_lines
+from .words import SHOWN
 
 if TYPE_CHECKING:
     from ..advice.options import OptionChange, OptionChanges

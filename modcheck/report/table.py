@@ -10,7 +10,8 @@ from typing import Any
 from .grid import Cell, Column, Grid, Row
 from .json import SCHEMA
 from .style import Style
-from .text import printable, tabulated
+from .text import tabulated
+from .words import NEVER, printable
 
 #: so many targets have a column of words each; more get a letter
 _IN_WORDS = 4
@@ -76,7 +77,7 @@ def matrix_report(grid: Grid, style: Style, *, verbose: bool) -> Iterator[str]:
     yield from _reasons(grid, judged, style, verbose)
     if grid.assumed:
         yield f"assumed: {'; '.join(grid.assumed)}\n"
-    yield "not predicted: memory, hardware, what the module's init function returns\n"
+    yield NEVER + "\n"
     yield f"{len(judged)} modules on {len(grid.columns)} kernels: {_counted(grid.verdicts())}\n"
 
 

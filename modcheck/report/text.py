@@ -12,11 +12,7 @@ from ..loader.facts import Finding, Prediction
 from ..target.facts import Target
 from . import Context, Result, Totals
 from .style import Style
-
-#: how many log lines and table rows of one kind are shown without -v
-SHOWN = 8
-#: causes that may come beside another one of the same rule, and want steps of their own
-_BESIDE = ("other-config", "other-cpu", "modversions")
+from .words import CAPTURE, CAPTURED, NEVER, SHOWN, missing, outcome, printable, said, sums, to_fetch, told
 
 
 def entry(result: Result, context: Context) -> str:
@@ -66,17 +62,8 @@ def _module(one: Prediction, target: Target, loader: str, style: Style, verbose:
 
 def _causes(one: Prediction, style: Style, verbose: bool) -> list[str]:
     """Why, on what evidence, and what to type: of the best explanation, and of those of other refusals."""
-    refusing = {finding.rule for finding in one.findings if finding.level == "error"}
-    unexplained = set(refusing)
     lines: list[str] = []
-    steps: set[str] = set()
-    for cause in one.causes:
-        wanted = unexplained & set(cause.explains) or (not lines and one.verdict != "loads")
-        beside = cause.name in _BESIDE and not set(cause.fix) <= steps
-        if not (verbose or wanted or (beside and refusing & set(cause.explains))):
-            continue
-        unexplained -= set(cause.explains)
-        steps |= set(cause.fix)
+    for cause in told(one, verbose=verbose):
         lines += ["", f"  why   {style.strong(printable(cause.why))} ({cause.confidence})"]
         lines += [f"        - {printable(text)}" for text in cause.evidence]
         lines += [f"  {'fix' if not index else '   '}   {printable(step)}" for index, step in enumerate(cause.fix)]
@@ -85,19 +72,9 @@ def _causes(one: Prediction, style: Style, verbose: bool) -> list[str]:
     return lines
 
 
-def printable(text: str) -> str:
-    """A text without what a terminal would obey: names and strings in modules may be any bytes."""
-    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
-
-
 def _open_questions(one: Prediction, target: Target) -> list[str]:
     """What could not be decided, for want of what; what is decided all the same; what to fetch."""
-    lines = ["", "  not decided, for want of:"]
-    rules: dict[str, list[str]] = {}
-    for unknown in one.unchecked:
-        if not unknown.ignored:
-            rules.setdefault(unknown.needs, []).append(unknown.rule)
-    lines += [f"    {', '.join(names)}: {needs}" for needs, names in rules.items()]
+    lines = ["", "  not decided, for want of:", *(f"    {text}" for text in missing(one))]
     if target.config:
         from ..advice.fetch import decided
 
@@ -105,21 +82,13 @@ def _open_questions(one: Prediction, target: Target) -> list[str]:
         lines += [f"    {text}" for text in decided(target)]
     if one.fetch:
         lines += ["", "  to fetch from the board, the shortest list:"]
-        lines += [f"    {found.file} ({found.option}): {', '.join(found.decides)}" for found in one.fetch]
-        lines.append("    or all at once: modcheck capture > capture.sh; ssh root@BOARD sh < capture.sh > board.tar;")
-        lines.append("    then --target board.tar")
+        lines += [f"    {text}" for text in to_fetch(one)]
+        lines += [f"    or all at once: {CAPTURE};", f"    then {CAPTURED}"]
     return lines
 
 
 def _headline(one: Prediction, target: Target, style: Style) -> str:
-    where = f" on {target.release}" if target.release else ""
-    verdict = style.verdict(one.verdict)
-    if one.verdict == "refused":
-        extra = f": {one.insmod_message}" if one.insmod_message else ""
-        return f"{one.module.path}: {verdict}{where}{extra} ({one.errno})"
-    if one.verdict == "unknown":
-        return f"{one.module.path}: {verdict}{where}: nothing refuses it so far, but not everything could be checked"
-    return f"{one.module.path}: {verdict}{where}"
+    return f"{one.module.path}: {style.verdict(one.verdict)}{outcome(one, target)}"
 
 
 def _quote(who: str, text: str) -> str:
@@ -134,21 +103,9 @@ def _quotes(one: Prediction, loader: str, style: Style, verbose: bool) -> list[s
         words = [_quote("insmod says", f"insmod: can't insert '{path}': {one.message}")]
     if loader == "modprobe":
         words.append(_quote("modprobe says", f"modprobe: ERROR: could not insert '{one.module.name}': {one.message}"))
-    log = one.log
-    shown = log if verbose or len(log) <= SHOWN else log[: SHOWN - 1]
-    words += [_quote("" if index else "dmesg says", style.strong(text)) for index, text in enumerate(shown)]
-    if len(shown) < len(log):
-        words.append(_quote("", f"… and {len(log) - len(shown)} more lines (-v shows all)"))
-    silent = next((found for found in one.findings if found.level == "error" and "log_known" in found.details), None)
-    if not log and silent:
-        known = f"{one.module.name}: version magic '{silent.details['module']}' should be '…'"
-        words.append(_quote("dmesg says", f"{style.strong(known)} (the other one is not known to the letter)"))
-    elif not log:
-        words.append(_quote("dmesg says", "nothing: the kernel refuses without a word"))
-    if one.failed_in:
-        words.append(_quote("", f"(all of it about {one.failed_in}, which must be loaded first)"))
-    if not one.first:
-        words.append(_quote("", f"(or stops earlier: {', '.join(one.earlier_unknown)} could not be checked)"))
+    says = said(one, verbose=verbose)
+    lines = [*map(style.strong, says.lines), *says.remarks]
+    words += [_quote("" if index else "dmesg says", text) for index, text in enumerate(lines)]
     return words
 
 
@@ -232,12 +189,9 @@ def _tail(totals: Totals, context: Context) -> list[str]:
     lines = target_lines(context.target, context.style, verbose=context.verbose)
     if totals.assumed:
         lines.append(f"assumed: {'; '.join(totals.assumed)}")
-    lines.append("not predicted: memory, hardware, what the module's init function returns")
-    modules = sum(totals.verdicts.values())
-    if modules > 1:
-        counts = [f"{count} {verdict}" for verdict, count in totals.verdicts.items()]
-        counts += [f"{totals.ignored} ignored"] if totals.ignored else []
-        lines.append(f"{modules} modules: {', '.join(counts)}")
+    lines.append(NEVER)
+    if totals.modules > 1:
+        lines.append(sums(totals))
     return [*lines, ""]
 
 
