@@ -24,7 +24,7 @@ from rewrite import header_of, version_of, with_crc, with_modinfo, with_section_
 from test_judge import at, with_config
 
 from modcheck import Prediction, Target, predict, read_module, read_target
-from modcheck.cli.common import Adviser
+from modcheck.cli.adviser import Adviser
 from modcheck.files import read_plain
 from modcheck.target import read_symvers
 from modcheck.target.certificates import read_certificate

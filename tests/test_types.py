@@ -16,7 +16,7 @@ from rewrite import header_of
 
 from modcheck import predict, read_module, read_target
 from modcheck.btf import Btf
-from modcheck.cli.common import Adviser
+from modcheck.cli.adviser import Adviser
 from modcheck.errors import TargetError
 from modcheck.files import read_plain
 from modcheck.target import read_symvers

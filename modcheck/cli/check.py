@@ -9,26 +9,25 @@ import click
 
 from .. import __version__
 from ..errors import ModcheckError
-from ..loader import Prediction, predict_all
-from ..module import Module
-from ..report import FORMATS, Context, Result, Totals, format_named
+from ..report import FORMATS, Context, format_named
 from . import COMMANDS
+from .adviser import Adviser
 from .common import (
     ERROR,
-    LOADS,
-    Adviser,
     already_loaded,
+    expand,
     fail,
     format_option,
     loader_options,
     parse_formats,
-    read_modules,
     style_for,
     target_from,
     target_options,
-    worst,
+    worst_of,
     write_report,
 )
+from .many import Answers, Question, answer
+from .pool import jobs_option
 
 _EPILOG = (
     "\b\nExit status: 0 all load; 1 one is refused; 2 bad usage or input; 3 one is unknown (with --strict, or when "
@@ -53,6 +52,7 @@ _EPILOG = (
     help="The kernel's .symtypes, to explain CRCs; before it those of what the module was built against.",
 )
 @format_option(FORMATS)
+@jobs_option
 @click.option("-v", "--verbose", is_flag=True, help="Cut no list.")
 @click.version_option(__version__, prog_name="modcheck")
 @click.pass_context
@@ -69,6 +69,7 @@ def check(
     ignore: tuple[str, ...],
     symtypes: tuple[str, ...],
     formats: tuple[str, ...],
+    jobs: int | None,
     verbose: bool,
     **facts: Any,
 ) -> None:
@@ -85,39 +86,30 @@ def check(
     except ModcheckError as error:
         _no_target(error, outputs, loader)
         context.exit(ERROR)
-    read = list(read_modules(modules))
-    given = [module for module in read if isinstance(module, Module)]
-    predictions = predict_all(
-        given,
-        target,
-        loader=loader,
-        modules=given,
-        loaded=present,
-        force_vermagic=force_vermagic,
-        force_modversion=force_modversion,
-        arguments=parameters,
-        ignore=ignore,
-    )
+    contexts = [(name, Context(target, loader, __version__, style_for(path), verbose)) for name, path in outputs]
+    loading = {
+        "loader": loader,
+        "loaded": present,
+        "force_vermagic": force_vermagic,
+        "force_modversion": force_modversion,
+        "arguments": parameters,
+        "ignore": ignore,
+    }
+    question = Question(target, adviser, loading, strict, contexts)
     try:
-        results: list[Result] = [
-            adviser.advised(next(predictions)) if isinstance(module, Module) else module for module in read
-        ]
+        answers = answer(question, list(expand(modules)), jobs)
     except ModcheckError as error:  # a broken row of a table, met when its symbol is looked up
         _no_target(error, outputs, loader)
         context.exit(ERROR)
-    totals = Totals()
-    for one in results:
-        totals.add(one)
-    status = LOADS
-    for name, path in outputs:
-        report, around = format_named(name), Context(target, loader, __version__, style_for(path), verbose)
+    sums = answers.sums
+    for place, ((name, path), (_, around)) in enumerate(zip(outputs, contexts)):
         try:
-            write_report(report.document([report.entry(one, around) for one in results], totals, around), path)
+            write_report(format_named(name).document(answers.parts(place), sums.totals, around), path)
         except ModcheckError as error:
             fail(error)
-            status = ERROR
-    _diagnostics(results, ignore)
-    context.exit(status or worst(results, strict))
+            sums.statuses.add(ERROR)
+    _diagnostics(answers, ignore)
+    context.exit(worst_of(sums.statuses))
 
 
 def _is_it_a_command(word: str) -> None:
@@ -138,25 +130,15 @@ def _no_target(error: ModcheckError, outputs: list[tuple[str, str | None]], load
                 fail(unwritable)
 
 
-def _diagnostics(results: list[Result], ignore: tuple[str, ...]) -> None:
+def _diagnostics(answers: Answers, ignore: tuple[str, ...]) -> None:
     """What goes to stderr: files that are no modules, names given twice, ignores that matched nothing."""
     names: dict[str, str] = {}
-    found: set[str] = set()
-    for one in results:
-        if not isinstance(one, Prediction):
-            fail(ModcheckError(*one))
-            continue
-        module = one.module
-        found |= {finding.rule for finding in one.findings} | {unknown.rule for unknown in one.unchecked}
-        if module.error:
-            fail(ModcheckError(module.path, module.error))
-        elif module.name in names:
-            fail(
-                ModcheckError(
-                    module.path, f"the same name as {names[module.name]} ({module.name}); each is judged alone"
-                )
-            )
-        names.setdefault(module.name, module.path)
+    for path, name, error in answers.fates:
+        if error:
+            fail(ModcheckError(path, error))
+        elif name in names:
+            fail(ModcheckError(path, f"the same name as {names[name]} ({name}); each is judged alone"))
+        names.setdefault(name, path)
     for rule in ignore:
-        if rule not in found:
+        if rule not in answers.sums.rules:
             fail(ModcheckError(f"--ignore {rule}", "matched nothing"))

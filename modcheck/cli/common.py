@@ -5,30 +5,21 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from ..errors import ModcheckError, TargetError
 from ..files import SUFFIXES, find_modules
 from ..loader import LOADERS
-from ..loader.facts import Prediction, TypeChange
+from ..loader.facts import Prediction
 from ..module import Module, read_module
 from ..report import Result
 from ..report.style import Style
 from ..target import Target, read_target
 
-if TYPE_CHECKING:
-    from ..types.symtypes import Symtypes
-
 #: exit status, worst first
 ERROR, REFUSED, UNKNOWN, LOADS = 2, 1, 3, 0
-
-#: of so many modules of one call debug information is read: that takes seconds each
-LOOKED_INTO = 10
-
-#: rules of which a warning has a cause worth telling as well
-_TOLD = ("depmod", "license", "symbol-version", "module-layout", "btf", "compression", "namespace")
 
 _PATH = click.Path(path_type=str)
 
@@ -145,76 +136,27 @@ def fail_in_formats(error: ModcheckError, outputs: Sequence[tuple[str, str | Non
         write_report(dump({"schema": SCHEMA, "error": str(error)}), None)
 
 
+def expand(paths: Sequence[str]) -> Iterator[str | tuple[str, str]]:
+    """The files at `paths`, folders expanded; path and reason for a folder that cannot be read, or is empty."""
+    for path in paths:
+        if not os.path.isdir(path):
+            yield path
+            continue
+        unreadable: list[OSError] = []
+        found = find_modules(path, unreadable.append)
+        yield from ((error.filename, (error.strerror or str(error)).lower()) for error in unreadable)
+        if not found and not unreadable:
+            yield path, "no modules below this directory (*.ko, *.ko.gz, *.ko.xz, *.ko.zst)"
+        yield from found
+
+
 def read_modules(paths: Sequence[str]) -> Iterator[Module | tuple[str, str]]:
     """The modules at `paths`, folders expanded; a pair of path and reason for one that cannot be read."""
-    for path in paths:
-        found: Sequence[str] = (path,)
-        if os.path.isdir(path):
-            unreadable: list[OSError] = []
-            found = find_modules(path, unreadable.append)
-            yield from ((error.filename, (error.strerror or str(error)).lower()) for error in unreadable)
-            if not found and not unreadable:
-                yield path, "no modules below this directory (*.ko, *.ko.gz, *.ko.xz, *.ko.zst)"
-        for one in found:
-            try:
-                yield read_module(one)
-            except ModcheckError as error:
-                yield one, error.reason
-
-
-class Adviser:
-    """Predictions with causes and remedies, where there is anything to mend or to find out.
-
-    :param symtypes: paths of .symtypes: the kernel's, or those of what was built against, and the kernel's
-    """
-
-    def __init__(self, target: Target, symtypes: Sequence[str]) -> None:
-        """:raises ModcheckError: there are no .symtypes at one of these paths"""
-        self.target = target
-        self.symtypes: list[Symtypes] = []
-        self.looked_into = 0
-        if symtypes:
-            from ..types.symtypes import read_symtypes
-
-            self.symtypes = [read_symtypes(path) for path in symtypes]
-
-    def advised(self, prediction: Prediction) -> Prediction:
-        told = any(
-            finding.level == "error" or (finding.level == "warning" and finding.rule in _TOLD)
-            for finding in prediction.findings
-        )
-        if not (told or prediction.unchecked):
-            return prediction
-        from ..advice import advise
-        from ..target.built import NOTHING, read_built
-
-        module = prediction.module
-        tree = self.target.tree
-        built = read_built(module.path, module.vermagic, tree) if told or tree else NOTHING
-        return advise(prediction, self.target, built, self._types(prediction, built.tree and built.tree.path))
-
-    def _types(self, prediction: Prediction, tree: str | None) -> tuple[TypeChange, ...]:
-        """What lies behind CRCs that differ; debug information is read of the first few modules alone."""
-        from ..advice.crcs import differing_symbols
-
-        names = differing_symbols(prediction)
-        if not names:
-            return ()
-        found: tuple[TypeChange, ...] = ()
-        sides = ("the module", "the kernel")
-        if self.looked_into < LOOKED_INTO:
-            self.looked_into += 1
-            from ..types.read import kernel_types, module_types
-            from ..types.reasons import type_changes
-
-            own = module_types(prediction.module, tree)
-            found = type_changes(own, own and kernel_types(self.target, names), names, sides)
-        if self.symtypes and not found:
-            from ..types.reasons import written_changes
-
-            agreeing = [name for name, _ in prediction.module.versions or () if name not in names]
-            found = written_changes(self.symtypes, names, agreeing, sides)
-        return found
+    for one in expand(paths):
+        try:
+            yield read_module(one) if isinstance(one, str) else one
+        except ModcheckError as error:
+            yield str(one), error.reason
 
 
 def parse_formats(values: Sequence[str], known: Sequence[str]) -> list[tuple[str, str | None]]:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
+
+#: work that is done so soon, in seconds, needs no bar
+_SOON = 1.0
 
 #: in a process that works: what it does
 _at_work: list[Callable[[Any], Any]] = []
@@ -52,6 +57,28 @@ def spread(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+@contextmanager
+def progress(total: int, what: str) -> Iterator[Callable[[int], object]]:
+    """A bar on a terminal's stderr for work that takes more than a second; called with how many more are done."""
+    begun, shown, bar = time.monotonic(), 0, None
+
+    def done(more: int) -> None:
+        nonlocal shown, bar
+        shown += more
+        if bar is None and sys.stderr.isatty() and time.monotonic() - begun > _SOON:
+            bar = click.progressbar(length=total, label=what, file=sys.stderr)
+            bar.__enter__()
+            more = shown
+        if bar is not None:
+            bar.update(more)
+
+    try:
+        yield done
+    finally:
+        if bar is not None:
+            bar.__exit__(None, None, None)
 
 
 def _start(work: Callable[[Any], Any]) -> None:

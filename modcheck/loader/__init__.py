@@ -13,8 +13,20 @@ from ..target.facts import Target
 from .errnos import LOADERS
 from .facts import Finding, Load, LogLine, Prediction, Unknown, Verdict
 from .judge import Judge
+from .visible import ModuleSet
 
-__all__ = ["LOADERS", "Finding", "Load", "LogLine", "Prediction", "Unknown", "Verdict", "predict", "predict_all"]
+__all__ = [
+    "LOADERS",
+    "Finding",
+    "Load",
+    "LogLine",
+    "ModuleSet",
+    "Prediction",
+    "Unknown",
+    "Verdict",
+    "predict",
+    "predict_all",
+]
 
 
 def predict(
@@ -22,7 +34,7 @@ def predict(
     target: Target,
     *,
     loader: str = "modprobe",
-    modules: Sequence[Module] = (),
+    modules: Sequence[Module] | ModuleSet = (),
     loaded: Collection[Module | str] = (),
     force_vermagic: bool = False,
     force_modversion: bool = False,
@@ -66,7 +78,7 @@ def predict_all(
     target: Target,
     *,
     loader: str = "modprobe",
-    modules: Sequence[Module] = (),
+    modules: Sequence[Module] | ModuleSet = (),
     loaded: Collection[Module | str] = (),
     force_vermagic: bool = False,
     force_modversion: bool = False,

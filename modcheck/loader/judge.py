@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
@@ -15,8 +16,13 @@ from .modprobe import Modprobe
 from .stages.license import is_proprietary
 from .stages.signature import trusted_key
 from .stages.versions import recorded_versions
-from .visible import Visible
+from .visible import ModuleSet, Visible
 from .walk import NEWEST, stages
+
+#: so many predictions of modules that others need are kept; each has all facts of its module
+_KEPT = 256
+
+_INSTALLED = "installed there, of that build, and not proprietary: "
 
 #: rules behind which nothing of the file can be judged
 _FINAL = {"elf-format", "compression"}
@@ -36,7 +42,7 @@ class Judge:
         self,
         target: Target,
         loader: str,
-        modules: Sequence[Module],
+        modules: Sequence[Module] | ModuleSet,
         loaded: Collection[Module | str],
         force_vermagic: bool,
         force_modversion: bool,
@@ -50,9 +56,10 @@ class Judge:
         self.arguments = arguments
         self.until_refused = until_refused
         self.ignore = frozenset(ignore)
-        self.visible = Visible(target, modules, loaded, loader == "modprobe")
+        together = modules if isinstance(modules, ModuleSet) else ModuleSet(modules)
+        self.visible = Visible(target, together, loaded, loader == "modprobe")
         self.modprobe = Modprobe(self.visible)
-        self._known: dict[tuple[str, Version, frozenset[str], frozenset[str]], Prediction] = {}
+        self._known: OrderedDict[tuple[str, Version, frozenset[str], frozenset[str]], Prediction] = OrderedDict()
         self.proprietary: frozenset[str] = frozenset()
         self.already = frozenset(already or ())
         self.assumed = self._assumed_of_all()
@@ -127,6 +134,8 @@ class Judge:
                 proprietary=proprietary,
             )
             self._known[key] = self._walk(load, names, already)
+            if len(self._known) > _KEPT:
+                self._known.popitem(last=False)
         return self._known[key]
 
     def _rivals(self, dependencies: Mapping[str, Prediction]) -> tuple[str, ...]:
@@ -270,8 +279,20 @@ class Judge:
             )
         installed = [name for name in needs if self.visible.module(name) is None]
         if installed and self.loader == "modprobe":
-            assumed.append(f"installed there, of that build, and not proprietary: {', '.join(installed)}")
+            assumed.append(_INSTALLED + ", ".join(installed))
         return tuple(assumed)
+
+
+def in_order(alone: Prediction, needs: tuple[str, ...], given: Collection[str]) -> Prediction:
+    """The prediction of a module that was judged alone, for a set of modules that change nothing but the order.
+
+    :param needs: what is loaded before it, in the set
+    :param given: the names of the set
+    """
+    installed = [name for name in needs if name not in given]
+    assumed = [text for text in alone.assumed if not text.startswith(_INSTALLED)]
+    assumed += [_INSTALLED + ", ".join(installed)] if installed else []
+    return replace(alone, needs=needs, assumed=tuple(assumed))
 
 
 def _as_read(module: Module, version: Version) -> Module:

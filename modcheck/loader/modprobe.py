@@ -7,6 +7,7 @@ comes after what it needs itself, as depmod would have it.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ..module.facts import Module
@@ -27,6 +28,37 @@ class Order(NamedTuple):
     """one of them that needs the module itself, or that needs one that needs it"""
 
 
+def depth_first(
+    start: str,
+    first: Sequence[str],
+    needed: Callable[[str], Sequence[str] | None],
+    before: Callable[[str], Sequence[str]] = lambda name: (),
+) -> Order:
+    """What must be loaded before the module `start`, which needs `first`; without recursion: chains may be long.
+
+    :param needed: what a module needs itself; None where its file is not at hand, or a list tells all that comes before
+    :param before: that list
+    """
+    names: dict[str, None] = {}
+    cycle = None
+    path = [(start, iter(first))]
+    while path:
+        name = next(path[-1][1], None)
+        if name is None:
+            done, _ = path.pop()
+            names[done] = None
+        elif name in (known for known, _ in path):
+            cycle = name
+        elif name not in names:
+            others = needed(name)
+            if others is None:
+                names.update(dict.fromkeys((*before(name), name)))
+            else:
+                path.append((name, iter(others)))
+    del names[start]
+    return Order(tuple(names), known=False, cycle=cycle)
+
+
 class Modprobe:
     """The order for the modules that `visible` has; under insmod there is none but what a module uses itself."""
 
@@ -42,26 +74,17 @@ class Modprobe:
         return self._orders[module.path]
 
     def _searched(self, module: Module) -> Order:
-        """Depth first, without recursion: chains of modules may be long."""
-        names: dict[str, None] = {}
-        cycle = None
-        path = [(module.name, iter(self._needed(module)))]
-        while path:
-            name = next(path[-1][1], None)
-            if name is None:
-                done, _ = path.pop()
-                names[done] = None
-            elif name in (known for known, _ in path):
-                cycle = name
-            elif name not in names:
-                other = self.visible.module(name)
-                line = self.visible.line(other) if other else ()
-                if other is None or line is not None:
-                    names.update(dict.fromkeys((*(line or ()), name)))
-                else:
-                    path.append((name, iter(self._needed(other))))
-        del names[module.name]
-        return Order(tuple(names), known=False, cycle=cycle)
+        """As depmod would have it."""
+
+        def needed(name: str) -> Sequence[str] | None:
+            other = self.visible.module(name)
+            return None if other is None or self.visible.line(other) is not None else self._needed(other)
+
+        def before(name: str) -> Sequence[str]:
+            other = self.visible.module(name)
+            return (other and self.visible.line(other)) or ()
+
+        return depth_first(module.name, self._needed(module), needed, before)
 
     def _needed(self, module: Module) -> list[str]:
         """The modules whose symbols `module` uses, in the order of first use, less what is loaded already."""

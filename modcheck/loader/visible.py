@@ -6,7 +6,7 @@ given with it, and from the target's modules directory or, where none is known, 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
 from itertools import compress
 from typing import NamedTuple
@@ -14,6 +14,26 @@ from typing import NamedTuple
 from ..module.facts import SHN_UNDEF, Export, Module, exports_by_name
 from ..target.facts import Target
 from ..target.symvers import KERNEL
+
+
+class ModuleSet:
+    """Modules that are given together, by name; of two of one name the last counts.
+
+    :ivar exports: what they export, by symbol
+    """
+
+    def __init__(self, modules: Iterable[Module] = ()) -> None:
+        self._modules = {module.name: module for module in modules if module.name and not module.error}
+        self.exports = exports_by_name(self._modules.values())
+
+    @property
+    def names(self) -> Collection[str]:
+        return self._modules.keys()
+
+    def module(self, name: str) -> Module | None:
+        """The module of a name; None where it is not in the set."""
+        return self._modules.get(name)
+
 
 #: of so many modules the symbols are looked up one by one
 ONE_BY_ONE = 8
@@ -49,18 +69,18 @@ class Visible:
     :ivar exports: by symbol, what the modules at hand export
     """
 
-    def __init__(
-        self, target: Target, modules: Sequence[Module], loaded: Collection[Module | str], modprobe: bool
-    ) -> None:
+    def __init__(self, target: Target, modules: ModuleSet, loaded: Collection[Module | str], modprobe: bool) -> None:
         self.target, self.modprobe = target, modprobe
-        self._given = {module.name: module for module in modules if module.name and not module.error}
+        self._given = modules
         present = [one for one in loaded if not isinstance(one, str)]
         self.loaded = frozenset(one.replace("-", "_") if isinstance(one, str) else one.name for one in loaded)
-        if modprobe:
-            present += list(self._given.values())
         self.replaced = {module.name for module in present}
         self.exports = exports_by_name(present)
-        self.given = self.loaded | self._given.keys()
+        self.given = self.loaded | set(modules.names)
+        if modprobe:
+            self.replaced |= set(modules.names)
+            for name, found in modules.exports.items():
+                self.exports.setdefault(name, []).extend(found)
         self._asked = 0
         self._last: View | None = None
 
@@ -68,14 +88,14 @@ class Visible:
         """The module that modprobe loads for a name; None where none is at hand."""
         if not self.modprobe:
             return None
-        if name in self._given:
-            return self._given[name]
+        if name in self._given.names:
+            return self._given.module(name)
         return self.target.modules.module(name) if self.target.modules else None
 
     def line(self, module: Module) -> tuple[str, ...] | None:
         """What modprobe loads before an installed module, as modules.dep tells; what is loaded is passed over."""
         modules = self.target.modules if self.modprobe else None
-        order = modules.order(module.path, self._given) if modules else None
+        order = modules.order(module.path, self._given.names) if modules else None
         return None if order is None else tuple(name for name in order if name not in self.loaded)
 
     @cached_property

@@ -41,11 +41,12 @@ __all__ = [
 ]
 
 
-def read_module(path: str | os.PathLike[str], *, brief: bool = False) -> Module:
+def read_module(path: str | os.PathLike[str], *, brief: bool = False, digests: bool = True) -> Module:
     """Read one `.ko`, `.ko.gz`, `.ko.xz` or `.ko.zst`.
 
     :param brief: leave out what is needed to judge the module itself alone, half of the time that reading it takes:
         relocations, parameters, type information, signature
+    :param digests: work out what the signature signs: only where a key to verify it with is at hand is that asked for
 
     A file that is no module (empty, no ELF file, a broken archive, a shared library) is returned all the same, with
     `Module.error` set: a kernel has an answer to it.
@@ -58,7 +59,7 @@ def read_module(path: str | os.PathLike[str], *, brief: bool = False) -> Module:
         data = decompress(raw, path)
     except UnreadableError as error:
         return parse_module(b"", os.fspath(path), kind, error.reason)
-    module = parse_module(data, os.fspath(path), kind, brief=brief)
+    module = parse_module(data, os.fspath(path), kind, brief=brief, digests=digests)
     feature = _compression_feature(raw[:8].ljust(8, b"\0"), kind)
     return replace(module, compression_feature=feature) if feature else module
 
@@ -73,7 +74,13 @@ def _compression_feature(start: bytes, kind: str | None) -> str | None:
 
 
 def parse_module(
-    data: bytes, path: str, kind: str | None = None, error: str | None = None, *, brief: bool = False
+    data: bytes,
+    path: str,
+    kind: str | None = None,
+    error: str | None = None,
+    *,
+    brief: bool = False,
+    digests: bool = True,
 ) -> Module:
     """The facts in the plain bytes `data` of a module; `path` and `kind` (its compression) are only recorded."""
     image = Image(data)
@@ -101,7 +108,7 @@ def parse_module(
         this_module_size=this_module.sh_size if this_module and this_module.sh_type != SHT_NOBITS else None,
         btf=None if brief else _content(image, ".BTF"),
         btf_base=None if brief else _content(image, ".BTF.base"),
-        signature=None if brief else read_signature(data),
+        signature=None if brief else read_signature(data, digests=digests),
         entry_points=read_entry_points(image),
         unnamed_versions=count_unnamed_versions(image),
     )

@@ -60,6 +60,15 @@ class Totals:
         self.ignored += sum(unknown.ignored for unknown in result.unchecked)
         self.assumed.update(dict.fromkeys(result.assumed))
 
+    def merge(self, other: Totals) -> None:
+        """Add the sums over other modules."""
+        self.modules += other.modules
+        for verdict, count in other.verdicts.items():
+            self.verdicts[verdict] += count
+        self.errors += other.errors
+        self.ignored += other.ignored
+        self.assumed.update(other.assumed)
+
 
 class Format(Protocol):
     """The functions of a format's file."""

@@ -1,0 +1,87 @@
+"""Causes and remedies for predictions: advice/, and the files around a module, which it does not read itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..loader.facts import Prediction, TypeChange
+from ..target import Target
+
+if TYPE_CHECKING:
+    from ..types.symtypes import Symtypes
+
+#: rules of which a warning has a cause worth telling as well
+_TOLD = ("depmod", "license", "symbol-version", "module-layout", "btf", "compression", "namespace")
+
+
+class Adviser:
+    """Predictions with causes and remedies, where there is anything to mend or to find out.
+
+    :param symtypes: paths of .symtypes: the kernel's, or those of what was built against, and the kernel's
+    """
+
+    def __init__(self, target: Target, symtypes: Sequence[str]) -> None:
+        """:raises ModcheckError: there are no .symtypes at one of these paths"""
+        self.target = target
+        self.symtypes: list[Symtypes] = []
+        if symtypes:
+            from ..types.symtypes import read_symtypes
+
+            self.symtypes = [read_symtypes(path) for path in symtypes]
+
+    def advised(self, prediction: Prediction, *, look: bool = True) -> Prediction:
+        """:param look: read debug information, which takes seconds, where CRCs differ"""
+        told = _to_mend(prediction)
+        if not (told or prediction.unchecked):
+            return prediction
+        from ..advice import advise
+        from ..target.built import NOTHING, read_built
+
+        module = prediction.module
+        tree = self.target.tree
+        built = read_built(module.path, module.vermagic, tree) if told or tree else NOTHING
+        return advise(prediction, self.target, built, self._types(prediction, built.tree and built.tree.path, look))
+
+    def _types(self, prediction: Prediction, tree: str | None, look: bool) -> tuple[TypeChange, ...]:
+        """What lies behind CRCs that differ."""
+        from ..advice.crcs import differing_symbols
+
+        names = differing_symbols(prediction)
+        if not names:
+            return ()
+        found: tuple[TypeChange, ...] = ()
+        sides = ("the module", "the kernel")
+        if look:
+            from ..types.read import kernel_types, module_types
+            from ..types.reasons import type_changes
+
+            own = module_types(prediction.module, tree)
+            found = type_changes(own, own and kernel_types(self.target, names), names, sides)
+        if self.symtypes and not found:
+            from ..types.reasons import written_changes
+
+            agreeing = [name for name, _ in prediction.module.versions or () if name not in names]
+            found = written_changes(self.symtypes, names, agreeing, sides)
+        return found
+
+
+def is_settled(prediction: Prediction) -> bool:
+    """Whether there is nothing to mend in a prediction, and nothing to find out."""
+    return not (prediction.unchecked or _to_mend(prediction))
+
+
+def looks_into(prediction: Prediction) -> bool:
+    """Whether debug information could explain it."""
+    if prediction.verdict == "loads":
+        return False
+    from ..advice.crcs import differing_symbols
+
+    return bool(differing_symbols(prediction))
+
+
+def _to_mend(prediction: Prediction) -> bool:
+    return any(
+        finding.level == "error" or (finding.level == "warning" and finding.rule in _TOLD)
+        for finding in prediction.findings
+    )

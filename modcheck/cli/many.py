@@ -1,0 +1,140 @@
+"""Many modules on one kernel: what is asked of each, and the parts of all reports in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ..errors import ModcheckError
+from ..loader.facts import Prediction
+from ..loader.judge import Judge
+from ..loader.visible import ModuleSet
+from ..module import Module, read_module
+from ..report import Context, Result, Totals, format_named
+from ..target import Target
+from .adviser import Adviser, looks_into
+from .common import status_of
+
+#: debug information is read of so many modules of a call: that takes seconds each
+LOOKED_INTO = 10
+#: so many modules at most are read at once and kept, in one process
+TOGETHER = 24
+
+
+@dataclass
+class Question:
+    """What is asked of each module: the kernel, how modules are loaded, and which reports are made."""
+
+    target: Target
+    adviser: Adviser
+    loading: Mapping[str, Any]
+    """keyword arguments of `predict`: loader, loaded, force_…, arguments, ignore"""
+    strict: bool
+    contexts: Sequence[tuple[str, Context]]
+    """formats, each with its context"""
+
+    def judge(self, modules: ModuleSet) -> Judge:
+        """Who answers for modules of this set."""
+        options = dict(self.loading)
+        loader, arguments, ignore = options.pop("loader"), options.pop("arguments"), options.pop("ignore")
+        loaded, forced = options.pop("loaded"), (options["force_vermagic"], options["force_modversion"])
+        return Judge(self.target, loader, modules, loaded, *forced, arguments, ignore, None)
+
+    def read(self, found: str | tuple[str, str]) -> Module | tuple[str, str]:
+        """The module at a path; path and reason where it cannot be read."""
+        if isinstance(found, tuple):
+            return found
+        try:
+            return read_module(found, digests=any(one.key for one in self.target.certificates))
+        except ModcheckError as error:
+            return found, error.reason
+
+    def parts(self, result: Result) -> tuple[str, ...]:
+        """The part of a module in each report."""
+        return tuple(format_named(name).entry(result, context) for name, context in self.contexts)
+
+
+class Fate(NamedTuple):
+    """What is left of a module once it is reported."""
+
+    path: str
+    name: str
+    error: str | None
+    """why it could not be read, or is no module"""
+
+
+@dataclass
+class Sums:
+    """What is left of all of them."""
+
+    totals: Totals = field(default_factory=Totals)
+    statuses: set[int] = field(default_factory=set)
+    rules: set[str] = field(default_factory=set)
+    """all that found anything, or could not decide"""
+
+    def add(self, result: Result, strict: bool) -> None:
+        self.totals.add(result)
+        self.statuses.add(status_of(result, strict))
+        if isinstance(result, Prediction):
+            self.rules.update(finding.rule for finding in result.findings)
+            self.rules.update(unknown.rule for unknown in result.unchecked)
+
+    def merge(self, other: Sums) -> None:
+        self.totals.merge(other.totals)
+        self.statuses |= other.statuses
+        self.rules |= other.rules
+
+
+class Answers:
+    """The parts of all reports, in the order of the modules, and what is left of these.
+
+    :ivar fates: of each module
+    :ivar sums: over all of them
+    """
+
+    def __init__(self) -> None:
+        self.fates: list[Fate] = []
+        self.sums = Sums()
+        self._parts: list[Sequence[str]] = []
+
+    def append(self, result: Result, parts: Sequence[str], strict: bool) -> None:
+        """The next module's parts."""
+        self.fates.append(fate_of(result))
+        self.sums.add(result, strict)
+        self._parts.append(parts)
+
+    def parts(self, place: int) -> Iterator[str]:
+        """All parts of one report."""
+        return (parts[place] for parts in self._parts)
+
+
+def answer(question: Question, found: Sequence[str | tuple[str, str]], jobs: int | None) -> Answers:
+    """All reports on the modules `found`: paths, and pairs of path and reason for what cannot be read.
+
+    :param jobs: how many processes work on many; the answers are the same
+    :raises ModcheckError: the target's table is broken
+    """
+    if len(found) > TOGETHER:
+        from .tree import answer_in_parts
+
+        return answer_in_parts(question, found, jobs)
+    answers = Answers()
+    read = list(map(question.read, found))
+    judge = question.judge(ModuleSet(one for one in read if isinstance(one, Module)))
+    looks = 0
+    for one in read:
+        result: Result = one if isinstance(one, tuple) else judge.judge(one)
+        if isinstance(result, Prediction):
+            look = looks < LOOKED_INTO and looks_into(result)
+            looks += look
+            result = question.adviser.advised(result, look=look)
+        answers.append(result, question.parts(result), question.strict)
+    return answers
+
+
+def fate_of(result: Result) -> Fate:
+    """What is left of a module."""
+    if isinstance(result, Prediction):
+        return Fate(result.module.path, result.module.name, result.module.error)
+    return Fate(result[0], "", result[1])

@@ -1,0 +1,329 @@
+"""A tree of modules on one kernel: judged by several processes, in their order, none of them kept.
+
+The modules of a call are a set: under modprobe one is loaded for another's sake. But whether one needs another shows
+only when both have been read, and to keep the facts of thousands would take as much memory as there are modules. So
+each is first judged alone, by the process that reads it. That is its prediction, if all that it imports is the kernel's
+own. If it needs others, and all of these load alone, and each exports just what the kernel's table has for it, then the
+set changes but the order of loading: what is left is to write that down. All others are judged once more when it is
+known who exports what, and then read what they need.
+
+Each module's part of every report is made where it was judged, and kept in a temporary file.
+"""
+
+from __future__ import annotations
+
+import pickle
+import tempfile
+from array import array
+from collections import Counter, OrderedDict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import NamedTuple
+
+from ..loader.facts import Prediction
+from ..loader.judge import Judge, in_order
+from ..loader.modprobe import depth_first
+from ..loader.visible import ModuleSet
+from ..module import Export, Module
+from ..module.facts import Elf
+from ..report import Result
+from ..target.symvers import KERNEL
+from .adviser import is_settled, looks_into
+from .many import LOOKED_INTO, Answers, Fate, Question, Sums, fate_of
+from .pool import progress, spread
+
+#: so many modules a process takes at a time
+_CHUNK = 32
+#: of so many modules that others need the facts are kept by each process
+_KEPT = 128
+
+
+class Outline(NamedTuple):
+    """What others need to know of a module that exports symbols, or that needs others."""
+
+    exported: tuple[str, ...]
+    """the names of what it exports"""
+    exports: bytes
+    """its exports, where the kernel's table has not just the same; pickled"""
+    needs: tuple[str, ...] | None
+    """the modules that it needs itself; None where it must be judged once more in any case"""
+    alone: bytes
+    """the prediction, pickled, where it loads and the set may still change it"""
+    quiet: bool
+    """whether it loads without leaving anything behind that the next one would see"""
+
+
+class Chunk(NamedTuple):
+    """What a process makes of some modules."""
+
+    fates: list[Fate]
+    parts: list[tuple[str, ...] | None]
+    """the parts of the reports; None for one that is not decided yet"""
+    outlines: list[Outline | None]
+    unexplained: list[bool]
+    """whether debug information might explain it"""
+    sums: Sums
+
+
+class _Spool(Answers):
+    """Answers of which the parts lie in a temporary file; some come later than others."""
+
+    def __init__(self, formats: int) -> None:
+        super().__init__()
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115, for as long as this lives
+        self._places = [(array("Q"), array("Q")) for _ in range(formats)]
+
+    def extend(self, chunk: Chunk) -> None:
+        """The next modules; parts that are not there yet are put later."""
+        for fate, parts in zip(chunk.fates, chunk.parts):
+            self.fates.append(fate)
+            for starts, lengths in self._places:
+                starts.append(0)
+                lengths.append(0)
+            if parts is not None:
+                self.put(len(self.fates) - 1, parts)
+        self.sums.merge(chunk.sums)
+
+    def put(self, index: int, parts: Sequence[str]) -> None:
+        """The parts of one module, in place of what was there."""
+        for (starts, lengths), part in zip(self._places, parts):
+            data = part.encode("utf-8", "surrogateescape")
+            starts[index], lengths[index] = self._file.seek(0, 2), len(data)
+            self._file.write(data)
+
+    def parts(self, place: int) -> Iterator[str]:
+        """All parts of one report."""
+        for start, length in zip(*self._places[place]):
+            self._file.seek(start)
+            yield self._file.read(length).decode("utf-8", "surrogateescape")
+
+
+def answer_in_parts(question: Question, found: Sequence[str | tuple[str, str]], jobs: int | None) -> Answers:
+    """As `many.answer`, for modules that are not read all at once.
+
+    :raises ModcheckError: the target's table is broken
+    """
+    answers = _Spool(len(question.contexts))
+    chunks = [found[start : start + _CHUNK] for start in range(0, len(found), _CHUNK)]
+    outlines: list[Outline | None] = []
+    unexplained: list[int] = []
+    # what all need is worked out before there are processes
+    alone = question.judge(ModuleSet())
+    _ = alone.visible.plain
+    with progress(len(found), "modules") as done:
+        for chunk in spread(_Alone(question, alone), chunks, jobs):
+            unexplained += [len(answers.fates) + place for place, one in enumerate(chunk.unexplained) if one]
+            outlines += chunk.outlines
+            answers.extend(chunk)
+            done(len(chunk.fates))
+    files = _Files(question, answers.fates, outlines)
+    again = _settle(question, answers, outlines, files)
+    chunks_again = [again[start : start + _CHUNK] for start in range(0, len(again), _CHUNK)]
+    if again or unexplained:
+        files.index()
+    judge = question.judge(files)
+    if again:
+        _ = judge.visible.plain
+    with progress(len(again), "modules that need others") as done:
+        for places, chunk in zip(chunks_again, spread(_InSet(question, judge, found), chunks_again, jobs)):
+            for place, parts, one in zip(places, chunk.parts, chunk.unexplained):
+                answers.put(place, parts or ())
+                unexplained += [place] if one else []
+            answers.sums.merge(chunk.sums)
+            done(len(places))
+    for place in sorted(unexplained)[:LOOKED_INTO]:
+        module = question.read(found[place])
+        if isinstance(module, Module):
+            answers.put(place, question.parts(question.adviser.advised(judge.judge(module), look=True)))
+    return answers
+
+
+@dataclass
+class _Alone:
+    """Judges each module alone, and says of those that the set may change what it takes to know."""
+
+    question: Question
+    judge: Judge
+
+    def __call__(self, found: Sequence[str | tuple[str, str]]) -> Chunk:
+        chunk = Chunk([], [], [], [], Sums())
+        for one in found:
+            module = self.question.read(one)
+            if isinstance(module, tuple):
+                _report(self.question, module, chunk)
+                continue
+            needs = self._needs(module) if self.judge.loader == "modprobe" else ()
+            prediction = self.judge.judge(module) if needs is not None else None
+            if prediction and needs and (prediction.verdict != "loads" or not is_settled(prediction)):
+                needs = None
+            outline = None
+            if needs is None or needs or module.exports:
+                outline = self._outline(module, needs, prediction)
+            if prediction and not needs and needs is not None:
+                _report(self.question, prediction, chunk, outline)
+            else:
+                _enter(chunk, Fate(module.path, module.name, module.error), None, outline)
+        return chunk
+
+    def _outline(self, module: Module, needs: tuple[str, ...] | None, prediction: Prediction | None) -> Outline:
+        quiet = (
+            prediction is not None
+            and prediction.verdict == "loads"
+            and prediction.spent <= self.judge.already
+            and not prediction.proprietary
+        )
+        return Outline(
+            exported=tuple(one.name for one in module.exports),
+            exports=b"" if self._is_in_table(module) else pickle.dumps(module.exports),
+            needs=needs,
+            alone=pickle.dumps(replace(prediction, module=_named(module))) if needs and prediction else b"",
+            quiet=quiet,
+        )
+
+    def _needs(self, module: Module) -> tuple[str, ...] | None:
+        """The modules that it needs by the kernel's tables; None where these leave anything open."""
+        visible = self.judge.visible
+        view = visible.view_of(module)
+        if view.plain is None or None in view.owners or module.error:
+            rows = [view.find(name) for name in view.imports]
+            if any(not row or row[0].owner != KERNEL for row in rows):
+                return None
+        order = self.judge.modprobe.order(module)
+        modules = self.question.target.modules
+        if modules is not None:
+            return None if order.names or any(modules.softdeps(module.name)) else ()
+        return order.names
+
+    def _is_in_table(self, module: Module) -> bool:
+        """Whether the kernel's table has for the module just what it exports."""
+        symbols = self.question.target.symbols
+        if symbols is None or self.question.target.modules is not None:
+            return not module.exports
+        return all(symbols.find(one.name) == (one,) for one in module.exports)
+
+
+def _named(module: Module) -> Module:
+    """No more of a module than a report on one that loads shows."""
+    elf = Elf(0, b"", module.elf.bits, module.elf.endianness, None, None, None, 0)
+    return replace(
+        module, elf=elf, modinfo=(), versions=None, versions_ext=None, symbols=(), exports=(), relocations=(),
+        parameters=None, btf=None, btf_base=None, signature=None,
+    )  # fmt: skip
+
+
+@dataclass
+class _InSet:
+    """Judges modules of a set that is known by now."""
+
+    question: Question
+    judge: Judge
+    found: Sequence[str | tuple[str, str]]
+
+    def __call__(self, places: Sequence[int]) -> Chunk:
+        chunk = Chunk([], [], [], [], Sums())
+        for place in places:
+            module = self.question.read(self.found[place])
+            _report(self.question, module if isinstance(module, tuple) else self.judge.judge(module), chunk)
+        return chunk
+
+
+def _report(question: Question, result: Result, chunk: Chunk, outline: Outline | None = None) -> None:
+    """Enter the parts of a module that is decided."""
+    if isinstance(result, Prediction):
+        result = question.adviser.advised(result, look=False)
+    _enter(chunk, fate_of(result), question.parts(result), outline)
+    chunk.unexplained[-1] = isinstance(result, Prediction) and looks_into(result)
+    chunk.sums.add(result, question.strict)
+
+
+def _enter(chunk: Chunk, fate: Fate, parts: tuple[str, ...] | None, outline: Outline | None) -> None:
+    chunk.fates.append(fate)
+    chunk.parts.append(parts)
+    chunk.outlines.append(outline)
+    chunk.unexplained.append(False)
+
+
+class _Files(ModuleSet):
+    """A set of modules that are read when they are needed, and not all kept."""
+
+    def __init__(self, question: Question, fates: Sequence[Fate], outlines: Sequence[Outline | None]) -> None:
+        super().__init__()
+        self._question = question
+        self._paths = {one.name: one.path for one in fates if one.name and not one.error}
+        self.outlines = {
+            fate.name: one for fate, one in zip(fates, outlines) if one and self._paths.get(fate.name) == fate.path
+        }
+        self._kept: OrderedDict[str, Module | None] = OrderedDict()
+        symbols = Counter(symbol for one in self.outlines.values() for symbol in one.exported)
+        #: whether every symbol is exported by one module, and as the kernel's table has it
+        self.as_in_table = (
+            not any(one.exports for one in self.outlines.values()) and max(symbols.values(), default=1) == 1
+        )
+        self.exports = {}
+
+    def index(self) -> None:
+        """Find out what they export."""
+        exports = (self._exports(one) for one in self.outlines.values())
+        for export in chain.from_iterable(exports):
+            self.exports.setdefault(export.name, []).append(export)
+
+    def _exports(self, outline: Outline) -> tuple[Export, ...]:
+        if outline.exports:
+            found: tuple[Export, ...] = pickle.loads(outline.exports)
+            return found
+        symbols = self._question.target.symbols
+        return tuple(row for name in outline.exported for row in (symbols.find(name) if symbols else ()))
+
+    @property
+    def names(self) -> Collection[str]:
+        return self._paths.keys()
+
+    def needs(self, name: str) -> Sequence[str] | None:
+        """The modules that one needs itself; None where it is not in the set."""
+        if name not in self._paths:
+            return None
+        outline = self.outlines.get(name)
+        return (outline.needs or ()) if outline else ()
+
+    def is_quiet(self, name: str) -> bool:
+        """Whether it loads and leaves nothing behind that the next one would see, as those do that the set lacks."""
+        outline = self.outlines.get(name)
+        return name not in self._paths or (outline is not None and outline.quiet and outline.needs is not None)
+
+    def module(self, name: str) -> Module | None:
+        """The module of a name; None where it is not in the set."""
+        if name not in self._kept:
+            path = self._paths.get(name)
+            found = self._question.read(path) if path is not None else None
+            self._kept[name] = found if isinstance(found, Module) else None
+            if len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        return self._kept[name]
+
+
+def _settle(question: Question, answers: _Spool, outlines: Sequence[Outline | None], files: _Files) -> list[int]:
+    """Report on the modules for which the set changes but the order; the places of those to be judged once more."""
+    again = []
+    for place, (fate, outline) in enumerate(zip(answers.fates, outlines)):
+        if outline is None or (outline.needs is not None and not outline.alone):
+            continue  # reported already
+        order = _order(fate, outline, files)
+        if order is None:
+            again.append(place)
+            continue
+        prediction: Prediction = pickle.loads(outline.alone)
+        prediction = in_order(prediction, order, files.names)
+        answers.put(place, question.parts(prediction))
+        answers.sums.add(prediction, question.strict)
+    return again
+
+
+def _order(fate: Fate, outline: Outline, files: _Files) -> tuple[str, ...] | None:
+    """What is loaded before a module; None where more than the order may differ from what it was judged by."""
+    if outline.needs is None or not files.as_in_table:
+        return None
+    order = depth_first(fate.name, outline.needs, files.needs)
+    if order.cycle or not all(files.is_quiet(name) for name in order.names):
+        return None
+    return order.names
