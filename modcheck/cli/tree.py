@@ -205,7 +205,7 @@ class _Alone:
 
 def _named(module: Module) -> Module:
     """No more of a module than a report on one that loads shows."""
-    elf = Elf(0, b"", module.elf.bits, module.elf.endianness, None, None, None, 0)
+    elf = Elf(0, b"", module.elf.bits, module.elf.endianness, None, None, None, 0).with_sections(())
     return replace(
         module, elf=elf, modinfo=(), versions=None, versions_ext=None, symbols=(), exports=(), relocations=(),
         parameters=None, btf=None, btf_base=None, signature=None,
