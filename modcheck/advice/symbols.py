@@ -100,12 +100,18 @@ class _Names:
     def __init__(self, symbols: Symbols) -> None:
         self.names = [name for table in symbols.tables for name in table.names]
         self.words: dict[str, list[int]] = {}
+        self._alike: dict[str, list[str]] = {}  # the modules of a tree lack the same ones
         for place, name in enumerate(self.names):
             for word in name.split("_"):
                 self.words.setdefault(word, []).append(place)
 
     def like(self, name: str) -> list[str]:
         """The three names most like `name`; none where none is."""
+        if name not in self._alike:
+            self._alike[name] = self._like(name)
+        return self._alike[name]
+
+    def _like(self, name: str) -> list[str]:
         shared: Counter[int] = Counter()
         for word in filter(None, name.split("_")):
             shared.update(self.words.get(word, ()))

@@ -17,6 +17,7 @@ from ..errors import ModcheckError
 from ..loader import predict_all
 from ..loader.facts import Prediction
 from ..module import Module
+from ..report import Assumptions
 from ..report.grid import Cell, Column, Grid, Row
 from .common import (
     ERROR,
@@ -107,7 +108,7 @@ class _Judged(NamedTuple):
     """one for each module that could be read"""
     statuses: frozenset[int]
     """exit statuses of its cells"""
-    assumed: tuple[str, ...]
+    assumptions: Assumptions
 
 
 @dataclass
@@ -131,16 +132,16 @@ class _OneTarget:
             cells: dict[Cell, Cell] = {}  # most modules that load have the same
             column: list[Cell] = []
             statuses: set[int] = set()
-            assumed: dict[str, None] = {}
+            assumptions = Assumptions()
             for one in predictions:
                 cell = cell_of(one)
                 column.append(cells.setdefault(cell, cell))
                 statuses.add(status_of(one, self.strict))
-                assumed.update(dict.fromkeys(one.assumed))
+                assumptions.add(one.assumed)
         except ModcheckError as error:
-            return _Judged(Column(path, path, {}, error.reason), (), frozenset((ERROR,)), ())
+            return _Judged(Column(path, path, {}, error.reason), (), frozenset((ERROR,)), Assumptions())
         label = target.release or path
-        return _Judged(Column(path, label, target_object(target)), tuple(column), frozenset(statuses), tuple(assumed))
+        return _Judged(Column(path, label, target_object(target)), tuple(column), frozenset(statuses), assumptions)
 
 
 def cell_of(one: Prediction) -> Cell:
@@ -182,8 +183,10 @@ def _grid(
             place += 1
         else:
             rows.append(Row(one[0], error=one[1]))
-    assumed = dict.fromkeys(text for one in judged for text in one.assumed)
-    return Grid(loader, columns, tuple(rows), options, tuple(assumed))
+    assumptions = Assumptions()
+    for column in judged:
+        assumptions.merge(column.assumptions)
+    return Grid(loader, columns, tuple(rows), options, tuple(assumptions.texts))
 
 
 def _labelled(columns: Sequence[Column]) -> tuple[Column, ...]:

@@ -110,7 +110,7 @@ def answer_in_parts(question: Question, found: Sequence[str | tuple[str, str]], 
     unexplained: list[int] = []
     # what all need is worked out before there are processes
     alone = question.judge(ModuleSet())
-    _ = alone.visible.plain
+    alone.visible.prepare()
     with progress(len(found), "modules") as done:
         for chunk in spread(_Alone(question, alone), chunks, jobs):
             unexplained += [len(answers.fates) + place for place, one in enumerate(chunk.unexplained) if one]
@@ -124,7 +124,7 @@ def answer_in_parts(question: Question, found: Sequence[str | tuple[str, str]], 
         files.index()
     judge = question.judge(files)
     if again:
-        _ = judge.visible.plain
+        judge.visible.prepare()
     with progress(len(again), "modules that need others") as done:
         for places, chunk in zip(chunks_again, spread(_InSet(question, judge, found), chunks_again, jobs)):
             for place, parts, one in zip(places, chunk.parts, chunk.unexplained):

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from .stages.versions import RecordedVersions
     from .visible import View
 
+#: how the assumption begins that the modules which are needed are there; their names follow
+INSTALLED = "installed there, of that build, and not proprietary: "
+
 Level = Literal["error", "warning", "note"]
 Verdict = Literal["loads", "refused", "unknown"]
 Confidence = Literal["certain", "likely", "possible"]

@@ -11,7 +11,7 @@ from ..target.facts import Target
 from ..version import Version
 from . import needs as facts_needed
 from .errnos import message
-from .facts import Finding, Load, Prediction, Unknown, Verdict
+from .facts import INSTALLED, Finding, Load, Prediction, Unknown, Verdict
 from .modprobe import Modprobe
 from .stages.license import is_proprietary
 from .stages.signature import trusted_key
@@ -21,8 +21,6 @@ from .walk import NEWEST, stages
 
 #: so many predictions of modules that others need are kept; each has all facts of its module
 _KEPT = 256
-
-_INSTALLED = "installed there, of that build, and not proprietary: "
 
 #: rules behind which nothing of the file can be judged
 _FINAL = {"elf-format", "compression"}
@@ -279,7 +277,7 @@ class Judge:
             )
         installed = [name for name in needs if self.visible.module(name) is None]
         if installed and self.loader == "modprobe":
-            assumed.append(_INSTALLED + ", ".join(installed))
+            assumed.append(INSTALLED + ", ".join(installed))
         return tuple(assumed)
 
 
@@ -290,8 +288,8 @@ def in_order(alone: Prediction, needs: tuple[str, ...], given: Collection[str]) 
     :param given: the names of the set
     """
     installed = [name for name in needs if name not in given]
-    assumed = [text for text in alone.assumed if not text.startswith(_INSTALLED)]
-    assumed += [_INSTALLED + ", ".join(installed)] if installed else []
+    assumed = [text for text in alone.assumed if not text.startswith(INSTALLED)]
+    assumed += [INSTALLED + ", ".join(installed)] if installed else []
     return replace(alone, needs=needs, assumed=tuple(assumed))
 
 

@@ -98,6 +98,11 @@ class Visible:
         order = modules.order(module.path, self._given.names) if modules else None
         return None if order is None else tuple(name for name in order if name not in self.loaded)
 
+    def prepare(self) -> None:
+        """Get ready for many modules."""
+        self._asked = ONE_BY_ONE
+        _ = self.plain
+
     @cached_property
     def plain(self) -> Plain | None:
         """None where a table is of a form that says more than it means."""

@@ -14,8 +14,8 @@ from .facts import Message, Signature, Signer
 MARKER = b"~Module signature appended~\n"
 _STRUCTURE = 12
 _ID_PKCS7 = 2
-#: bytes of an RSA signature
-_KEY_SIZES = (512, 384, 256)
+#: bytes of the signatures by RSA, and by the two curves that are common
+_SIZES = (512, 384, 256, *range(104, 95, -1), *range(72, 65, -1))
 
 
 def read_signature(data: bytes, *, digests: bool = True) -> Signature | None:
@@ -46,7 +46,7 @@ def _message(data: bytes, image: bytes | None) -> Message | None:
 
     The modules of a kernel differ in the signature's value alone, which ends the message: the rest is parsed once.
     """
-    size = next((size for size in _KEY_SIZES if data[:-size].endswith(b"\x04\x82" + size.to_bytes(2, "big"))), 0)
+    size = next((size for size in _SIZES if data[:-size].endswith(_octets(size))), 0)
     message = _parse(data[: len(data) - size], size)
     if message and size:
         if [signer.value for signer in message.signers] == [bytes(size)]:
@@ -59,7 +59,12 @@ def _message(data: bytes, image: bytes | None) -> Message | None:
     return message._replace(signers=signers)
 
 
-@lru_cache(maxsize=8)
+def _octets(size: int) -> bytes:
+    """What DER has before an octet string of so many bytes."""
+    return bytes((4, size)) if size < 128 else b"\x04\x82" + size.to_bytes(2, "big")
+
+
+@lru_cache(maxsize=32)
 def _parse(data: bytes, size: int) -> Message | None:
     """The message in `data` and so many bytes of zero, without digests."""
     from asn1crypto.cms import ContentInfo  # takes as long to import as all the rest; most modules are not signed

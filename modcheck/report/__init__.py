@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import NamedTuple, Protocol
 
-from ..loader.facts import Prediction
+from ..loader.facts import INSTALLED, Prediction
 from ..target.facts import Target
 from .style import Style
 
@@ -33,6 +33,29 @@ class Context(NamedTuple):
 
 
 @dataclass(slots=True)
+class Assumptions:
+    """What many predictions assume, each once; of the modules that must be installed one list."""
+
+    installed: dict[str, None] = field(default_factory=dict)
+    others: dict[str, None] = field(default_factory=dict)
+
+    def add(self, assumed: Iterable[str]) -> None:
+        for text in assumed:
+            if text.startswith(INSTALLED):
+                self.installed.update(dict.fromkeys(text.removeprefix(INSTALLED).split(", ")))
+            else:
+                self.others[text] = None
+
+    def merge(self, other: Assumptions) -> None:
+        self.installed.update(other.installed)
+        self.others.update(other.others)
+
+    @property
+    def texts(self) -> list[str]:
+        return [*self.others, *([INSTALLED + ", ".join(self.installed)] if self.installed else [])]
+
+
+@dataclass(slots=True)
 class Totals:
     """The sums over all modules of a report."""
 
@@ -44,8 +67,12 @@ class Totals:
     """files that cannot be read, or are no kernel modules"""
     ignored: int = 0
     """findings, and checks that are open, that were told not to decide"""
-    assumed: dict[str, None] = field(default_factory=dict)
-    """what any of the predictions assumes, each once"""
+    assumptions: Assumptions = field(default_factory=Assumptions)
+
+    @property
+    def assumed(self) -> list[str]:
+        """What any of the predictions assumes."""
+        return self.assumptions.texts
 
     def add(self, result: Result) -> None:
         self.modules += 1
@@ -58,7 +85,7 @@ class Totals:
             self.verdicts[result.verdict] += 1
         self.ignored += sum(finding.ignored for finding in result.findings)
         self.ignored += sum(unknown.ignored for unknown in result.unchecked)
-        self.assumed.update(dict.fromkeys(result.assumed))
+        self.assumptions.add(result.assumed)
 
     def merge(self, other: Totals) -> None:
         """Add the sums over other modules."""
@@ -67,7 +94,7 @@ class Totals:
             self.verdicts[verdict] += count
         self.errors += other.errors
         self.ignored += other.ignored
-        self.assumed.update(other.assumed)
+        self.assumptions.merge(other.assumptions)
 
 
 class Format(Protocol):

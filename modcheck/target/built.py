@@ -23,6 +23,11 @@ from .vermagic import compose
 
 _MARKER = b"~Module signature appended~\n"
 #: debug information larger than this is not looked into for the folder alone
+#: what compilers sign with, and the whole of it
+_COMPILERS = (
+    (b"GCC: (", rb"GCC: \([ -~]{3,120}(?=\0)"),
+    (b"clang version ", rb"[\w .-]*clang version [ -~]{3,120}(?=\0)"),
+)
 _MOST_DEBUG = 8 << 20
 
 
@@ -164,8 +169,13 @@ def _beside(path: str) -> Table | None:
 
 def _compiler(data: bytes) -> str | None:
     """The first string of `.comment`: `GCC: (Debian 12.2.0-14) 12.2.0`."""
-    found = re.search(rb"\0?((?:GCC: \(|[\w .-]*clang version )[ -~]{3,120})\0", data)
-    return found[1].decode() if found else None
+    for sign, pattern in _COMPILERS:
+        at = data.find(sign)
+        while at >= 0:
+            if found := re.compile(pattern).match(data, data.rfind(b"\0", 0, at) + 1):
+                return found[0].decode()
+            at = data.find(sign, at + 1)
+    return None
 
 
 def _comp_dir(data: bytes) -> str | None:
