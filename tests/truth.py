@@ -201,7 +201,7 @@ def _pack_kernel_btf(btf: Btf, loads: Iterable[Seen]) -> dict[str, Any]:
 
 def pack(module: Module, *, with_btf: bool = False, with_signature: bool = False) -> dict[str, Any]:
     """A module's facts as plain JSON values."""
-    packed = {field.name: getattr(module, field.name) for field in fields(module)}
+    packed = {field.name: getattr(module, field.name) for field in fields(module) if field.init}
     elf = module.elf
     edges = (elf.names_last_byte, elf.strtab_edges, elf.max_st_name)
     packed["elf"] = [elf.length, elf.raw_header.hex(), elf.bits, elf.endianness, elf.header, elf.sections, *edges]

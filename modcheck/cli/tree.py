@@ -186,7 +186,7 @@ class _Alone:
         visible = self.judge.visible
         view = visible.view_of(module)
         if view.plain is None or None in view.owners or module.error:
-            rows = [view.find(name) for name in view.imports]
+            rows = [view.find(name) for name in module.imports]
             if any(not row or row[0].owner != KERNEL for row in rows):
                 return None
         order = self.judge.modprobe.order(module)

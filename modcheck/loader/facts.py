@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from functools import cached_property, wraps
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from ..module.facts import Module
 from ..target.facts import Target
@@ -13,7 +13,6 @@ from ..target.symvers import KERNEL
 from ..version import Version
 
 if TYPE_CHECKING:
-    from .stages.versions import RecordedVersions
     from .visible import View
 
 #: how the assumption begins that the modules which are needed are there; their names follow
@@ -109,8 +108,20 @@ class Unknown(NamedTuple):
     ignored: bool = False
 
 
-class Load(NamedTuple):
-    """One attempt to load a module: all that a stage may look at."""
+class RecordedVersions(NamedTuple):
+    """The version tables of a module, by name; the first record of a name is the one that counts."""
+
+    basic: Mapping[str, int] | None
+    extended: Mapping[str, int] | None
+
+
+def _first(records: Sequence[tuple[str, int]], name: str) -> dict[str, int]:
+    return next(({name: crc} for one, crc in records if one == name), {})
+
+
+@dataclass(eq=False)
+class Load:
+    """One attempt to load a module: all that a stage may look at. What several of them ask for is worked out once."""
 
     module: Module
     target: Target
@@ -118,8 +129,6 @@ class Load(NamedTuple):
     """the kernel's, or the newest known where the target's is unknown"""
     view: View
     """the exports that are visible at that time"""
-    recorded: RecordedVersions
-    """the CRCs that the kernel reads of the module"""
     loader: str = "modprobe"
     loaded: frozenset[str] = frozenset()
     """names of the modules already loaded"""
@@ -127,7 +136,7 @@ class Load(NamedTuple):
     """those, and the ones that are loaded before this module because it needs them"""
     proprietary: frozenset[str] = frozenset()
     """those of them that taint the kernel as proprietary"""
-    dependencies: Mapping[str, Prediction] = MappingProxyType({})
+    dependencies: Mapping[str, Prediction] = field(default_factory=dict)
     """predictions for the modules at hand that modprobe loads first because this one needs them, in its order"""
     rivals: tuple[str, ...] = ()
     """those of them of which it is not certain that the first is refused first"""
@@ -140,7 +149,26 @@ class Load(NamedTuple):
     arguments: str = ""
     """what is given for its parameters"""
 
-    @property
+    @cached_property
+    def recorded(self) -> RecordedVersions:
+        """The CRCs that this kernel reads of the module."""
+        basic, extended = self._tables()
+        return RecordedVersions(
+            None if basic is None else dict(reversed(basic)), None if extended is None else dict(reversed(extended))
+        )
+
+    def recorded_of(self, name: str) -> RecordedVersions:
+        """The same of one symbol alone, which most modules have first."""
+        tables = [None if table is None else _first(table, name) for table in self._tables()]
+        return RecordedVersions(*tables)
+
+    def _tables(self) -> tuple[tuple[tuple[str, int], ...] | None, tuple[tuple[str, int], ...] | None]:
+        """The version tables: the extended ones are read since 6.14."""
+        if self.force_modversion:
+            return None, None
+        return self.module.versions, self.module.versions_ext if self.version.since(6, 14) else None
+
+    @cached_property
     def label(self) -> str:
         """The name that begins a few lines: modinfo's `name=` since 4.13, else the one in struct module."""
         if self.version.since(4, 13) and self.module.info_name is not None:
@@ -153,7 +181,7 @@ class Load(NamedTuple):
         symbols = self.target.symbols
         return symbols is not None and (symbols.complete or (symbols.has_kernel and self.loader != "modprobe"))
 
-    @property
+    @cached_property
     def own_build(self) -> bool:
         """Whether the module is an in-tree one of the target's very build, as far as vermagic tells."""
         return (
@@ -161,6 +189,24 @@ class Load(NamedTuple):
             and self.module.vermagic == self.target.vermagic
             and self.module.info("intree") is not None
         )
+
+
+Asked = TypeVar("Asked")
+
+
+def once(question: Callable[[Load], Asked]) -> Callable[[Load], Asked]:
+    """Work out what several stages ask of a load when it is first asked for."""
+    name = f"once {question.__module__}.{question.__name__}"
+
+    @wraps(question)
+    def answer(load: Load) -> Asked:
+        known = load.__dict__
+        if name not in known:
+            known[name] = question(load)
+        found: Asked = known[name]
+        return found
+
+    return answer
 
 
 Answer = Finding | Unknown

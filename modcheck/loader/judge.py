@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from ..module.facts import SHF_ALLOC, Module
 from ..target.facts import Target
@@ -15,7 +16,6 @@ from .facts import INSTALLED, Finding, Load, Prediction, Unknown, Verdict
 from .modprobe import Modprobe
 from .stages.license import is_proprietary
 from .stages.signature import trusted_key
-from .stages.versions import recorded_versions
 from .visible import ModuleSet, Visible
 from .walk import NEWEST, stages
 
@@ -61,6 +61,7 @@ class Judge:
         self.proprietary: frozenset[str] = frozenset()
         self.already = frozenset(already or ())
         self.assumed = self._assumed_of_all()
+        self._configured = loader == "modprobe" and (target.modules is not None or target.has_boot_options)
         self._arriving: str | None = None
         present = [one for one in loaded if not isinstance(one, str)]
         newest = target.version or NEWEST
@@ -95,7 +96,6 @@ class Judge:
 
     def _judge(self, module: Module, version: Version) -> Prediction:
         """What becomes of `module`, and of what modprobe loads before it: one after the other, in its order."""
-        load = self._load(module, version)
         order = self.modprobe.order(module)
         already, proprietary = self.already, self.proprietary
         judged: dict[str, Prediction] = {}
@@ -104,14 +104,16 @@ class Judge:
                 one = judged[name] = self._alone(other, version, already, proprietary)
                 already |= one.spent
                 proprietary |= {other.name} if one.proprietary else frozenset()
-        dependencies = {name: judged[name] for name in order.names if name in judged}
-        load = load._replace(
+        dependencies = {name: judged[name] for name in order.names if name in judged} if judged else judged
+        load = self._load(
+            module,
+            version,
             arguments=self._arguments(module, self.arguments),
             dependencies=dependencies,
-            rivals=self._rivals(dependencies) if not order.known else (),
-            softdeps=tuple((name, one.verdict) for name, one in judged.items() if name not in dependencies),
+            rivals=self._rivals(dependencies) if dependencies and not order.known else (),
+            softdeps=tuple([(name, one.verdict) for name, one in judged.items() if name not in dependencies]),
             cycle=order.cycle,
-            present=self.visible.loaded | frozenset(order.names),
+            present=self.visible.loaded.union(order.names),
             proprietary=proprietary,
         )
         prediction = self._walk(load, order.names, already)
@@ -126,7 +128,9 @@ class Judge:
         key = (module.path, version, already, proprietary)
         if key not in self._known:
             names = self.modprobe.order(module).names
-            load = self._load(module, version)._replace(
+            load = self._load(
+                module,
+                version,
                 arguments=self._arguments(module, ""),
                 present=self.visible.loaded | frozenset(names),
                 proprietary=proprietary,
@@ -151,22 +155,21 @@ class Judge:
     def _arguments(self, module: Module, given: str) -> str:
         """What the module is given for its parameters: modprobe adds what its own and the boot configuration say."""
         words = [given]
-        if self.loader == "modprobe":
+        if self._configured:
             words = [*self.target.boot_parameters(module.name), *words]
             if self.target.modules:
                 words.insert(0, self.target.modules.modprobe.options(module.name))
         return " ".join(word for word in words if word)
 
-    def _load(self, module: Module, version: Version) -> Load:
+    def _load(self, module: Module, version: Version, **known: Any) -> Load:
         return Load(
+            **{"proprietary": self.proprietary, **known},
             module=_as_read(module, version),
             target=self.target,
             version=version,
             view=self.visible.view_of(module),
-            recorded=recorded_versions(module, version, force_modversion=self.force_modversion),
             loader=self.loader,
             loaded=self.visible.loaded - {self._arriving},
-            proprietary=self.proprietary,
             force_vermagic=self.force_vermagic,
             force_modversion=self.force_modversion,
         )
@@ -297,7 +300,7 @@ def _as_read(module: Module, version: Version) -> Module:
     """The module as that version reads it: until 6.3 a .modinfo that is not to be loaded is none."""
     if version.since(6, 4) or not module.modinfo:
         return module
-    if any(section.name == ".modinfo" and section.sh_flags & SHF_ALLOC for section in module.elf.sections):
+    if any(section.sh_flags & SHF_ALLOC for section in module.elf.named.get(".modinfo", ())):
         return module
     return replace(module, modinfo=(), info_name=None)
 

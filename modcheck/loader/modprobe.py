@@ -59,6 +59,9 @@ def depth_first(
     return Order(tuple(names), known=False, cycle=cycle)
 
 
+_NOTHING = Order((), known=False)
+
+
 class Modprobe:
     """The order for the modules that `visible` has; under insmod there is none but what a module uses itself."""
 
@@ -68,6 +71,8 @@ class Modprobe:
 
     def order(self, module: Module) -> Order:
         """What must be loaded before `module`, less what is loaded already."""
+        if self.visible.target.modules is None and self.visible.view_of(module).from_kernel:
+            return _NOTHING
         if module.path not in self._orders:
             line = self.visible.line(module)
             self._orders[module.path] = self._searched(module) if line is None else Order(line, known=True)
@@ -89,12 +94,12 @@ class Modprobe:
     def _needed(self, module: Module) -> list[str]:
         """The modules whose symbols `module` uses, in the order of first use, less what is loaded already."""
         view = self.visible.view_of(module)
-        if view.plain and None not in view.owners:
+        if view.complete or (view.plain and None not in view.owners):
             return [
                 one for one in dict.fromkeys(view.owners) if one and one != KERNEL and one not in self.visible.loaded
             ]
         owners: dict[str, None] = {}
-        for name in view.imports:
+        for name in module.imports:
             rows = view.find(name)
             if rows and rows[0].owner not in (KERNEL, module.name):
                 owners[rows[0].owner] = None

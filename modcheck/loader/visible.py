@@ -6,13 +6,11 @@ given with it, and from the target's modules directory or, where none is known, 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from functools import cached_property
-from itertools import compress
-from typing import NamedTuple
 
-from ..module.facts import SHN_UNDEF, Export, Module, exports_by_name
-from ..target.facts import Target
+from ..module.facts import Export, Module, exports_by_name
+from ..target.facts import Rows, Target
 from ..target.symvers import KERNEL
 
 
@@ -35,29 +33,10 @@ class ModuleSet:
         return self._modules.get(name)
 
 
+_KERNEL_ALONE = frozenset((KERNEL, None))
+
 #: of so many modules the symbols are looked up one by one
 ONE_BY_ONE = 8
-
-
-class Plain(NamedTuple):
-    """What is exported under a name, all at once: only what does not depend on who asks."""
-
-    owners: dict[str, str]
-    """symbol: the module that it comes from"""
-    crcs: dict[str, int | None]
-    """symbol: its CRC, of those in no namespace"""
-    several: set[str]
-    """symbols that more than one exports"""
-
-    def enter(
-        self, names: Sequence[str], owners: Sequence[str], crcs: Sequence[int | None], namespaces: Sequence[str]
-    ) -> None:
-        """Rows, by columns, in place of what is there under their names."""
-        self.several.update(self.owners.keys() & set(names))
-        self.owners.update(zip(names, owners))
-        self.crcs.update(zip(names, crcs))
-        for name in compress(names, namespaces):
-            del self.crcs[name]
 
 
 class Visible:
@@ -104,31 +83,29 @@ class Visible:
         _ = self.plain
 
     @cached_property
-    def plain(self) -> Plain | None:
-        """None where a table is of a form that says more than it means."""
-        columns = [table.columns for table in self.target.symbols.tables] if self.target.symbols else []
-        plain = Plain({}, {}, set())
-        if self.modprobe and self.target.modules is None:
-            others = {owner for one in columns if one for owner in one.owners} - self.replaced - {KERNEL}
-        else:
-            others = set(self.loaded) - self.replaced
-        for some in (others, None, {KERNEL}):  # the kernel's own go first, and are entered last
-            if some is None:
-                first = [exports[0] for exports in self.exports.values()]
-                plain.enter(
-                    list(self.exports),
-                    [one.owner for one in first],
-                    [one.crc for one in first],
-                    [one.namespace for one in first],
-                )
-                plain.several.update(name for name, exports in self.exports.items() if len(exports) > 1)
-                continue
-            for one in reversed(columns):
-                if one is None:
-                    return None
-                kept = [owner in some for owner in one.owners]
-                names, owners = (list(compress(column, kept)) for column in (one.names, one.owners))
-                plain.enter(names, owners, list(compress(one.crcs, kept)), list(compress(one.namespaces, kept)))
+    def plain(self) -> Rows | None:
+        """What `View.find` tells first of a name, of all names at once: only what does not depend on who asks.
+
+        None where tables and modules have too much to say of the same symbols.
+        """
+        known = self.target.symbols.rows if self.target.symbols else Rows({}, {}, set(), {})
+        if known is None:
+            return None
+        absent = known.by_module.keys() & self.replaced
+        if not self.modprobe or self.target.modules is not None:
+            absent = known.by_module.keys() - (self.loaded - self.replaced)
+        gone = [name for owner in absent for name in known.by_module[owner] if known.owners[name] == owner]
+        if not known.several.isdisjoint(gone):
+            return None
+        plain = Rows(known.owners.copy(), known.crcs.copy(), known.several.copy(), {})
+        for name in gone:
+            del plain.owners[name]
+            plain.crcs.pop(name, None)
+        for name, exports in self.exports.items():
+            if name in plain.owners or len(exports) > 1:
+                plain.several.add(name)
+            if plain.owners.get(name) != KERNEL:
+                plain.enter((name,), (exports[0].owner,), (exports[0].crc,), (exports[0].namespace,))
         return plain
 
     def view_of(self, module: Module) -> View:
@@ -184,25 +161,32 @@ class Visible:
 class View:
     """What one module sees when it is loaded.
 
-    :ivar imports: the names of its undefined symbols, in their order
-    :ivar owners: the module that each of these comes from, as far as `plain` tells
+    :ivar owners: the module that each of its imports comes from, as far as `plain` tells
+    :ivar complete: whether a name that `plain` does not have is exported by nobody
     :ivar plain: what holds for all names at once; None where what the module exports itself is among its imports
     """
 
-    __slots__ = ("_found", "_known", "imports", "module", "owners", "plain", "visible")
+    __slots__ = ("_found", "_known", "complete", "module", "owners", "plain", "visible")
 
-    def __init__(self, visible: Visible, module: Module, plain: Plain | None) -> None:
+    def __init__(self, visible: Visible, module: Module, plain: Rows | None) -> None:
         self.visible, self.module = visible, module
-        self.imports = [symbol.name for symbol in module.symbols if symbol.shndx == SHN_UNDEF]
-        self.owners: list[str | None] = list(map(plain.owners.get, self.imports)) if plain else []
+        self.owners: list[str | None] = list(map(plain.owners.get, module.imports)) if plain else []
         self.plain = None if module.name in self.owners else plain
+        # of installed modules `plain` knows nothing
+        self.complete = self.plain is not None and visible.target.modules is None
         self._found: dict[str, tuple[Export, ...]] = {}
         self._known: tuple[dict[str, list[Export]], Collection[str] | None] | None = None
+
+    @property
+    def from_kernel(self) -> bool:
+        """Whether all that it imports is the kernel's own, or nobody's, for certain."""
+        return self.complete and _KERNEL_ALONE.issuperset(self.owners)
 
     def find(self, name: str) -> tuple[Export, ...]:
         """The exports of a name, the kernel's own first."""
         if name not in self._found:
-            self._found[name] = self._find(name)
+            absent = self.complete and self.plain and name not in self.plain.owners
+            self._found[name] = () if absent else self._find(name)
         return self._found[name]
 
     def _find(self, name: str) -> tuple[Export, ...]:
@@ -232,7 +216,7 @@ class View:
     def clashing(self) -> list[Export]:
         """The module's own exports of which `find` may have another's."""
         exports, plain, name = self.module.exports, self.plain, self.module.name
-        if plain is None or self.visible.target.modules is not None:
+        if plain is None or not self.complete:
             return list(exports)
         other = plain.owners.get
         return [one for one in exports if other(one.name, name) != name or one.name in plain.several]

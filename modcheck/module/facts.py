@@ -7,7 +7,7 @@ is None, which differs from an empty one: no `__versions` section is None, an em
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ SHN_UNDEF, SHN_LORESERVE, SHN_LIVEPATCH, SHN_ABS, SHN_COMMON = 0, 0xFF00, 0xFF20
 SHT_NULL, SHT_PROGBITS, SHT_SYMTAB, SHT_STRTAB, SHT_RELA, SHT_NOBITS, SHT_REL = 0, 1, 2, 3, 4, 8, 9
 SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR = 1, 2, 4
 STB_WEAK, STT_REGISTER = 2, 13
+_WX = SHF_WRITE | SHF_EXECINSTR
 
 
 class Header(NamedTuple):
@@ -196,6 +197,10 @@ class Elf(NamedTuple):
     """the same by name"""
     contents_end: int = 0
     """where the last of those ends that has bytes in the file"""
+    symtabs: tuple[Section, ...] = ()
+    """those of type SYMTAB, but the first of all"""
+    writable_code: tuple[int, ...] = ()
+    """the places of those that are both writable and executable"""
     max_sh_name: int = 0
     """largest name offset of those that are any (not of type NULL)"""
 
@@ -213,6 +218,8 @@ class Elf(NamedTuple):
             sections=sections,
             named=named,
             contents_end=max(ends, default=0),
+            symtabs=tuple([one for one in sections[1:] if one.sh_type == SHT_SYMTAB]),
+            writable_code=tuple([place for place, one in enumerate(sections) if one.sh_flags & _WX == _WX]),
             max_sh_name=max(names, default=0),
         )
 
@@ -261,6 +268,13 @@ class Module:
     """how many CRCs of `__version_ext_crcs` have no name in `__version_ext_names`"""
     compression_feature: str | None = None
     """what its compressed stream has that the kernel's own decoders do not know"""
+
+    imports: tuple[str, ...] = field(init=False)
+    """the names of the undefined symbols, in the order of the symbol table"""
+
+    def __post_init__(self) -> None:
+        names = tuple([symbol.name for symbol in self.symbols if symbol.shndx == SHN_UNDEF])
+        object.__setattr__(self, "imports", names)
 
     def info(self, tag: str) -> str | None:
         """The first value of modinfo's `tag`, as the kernel's get_modinfo() takes it; None when there is none."""

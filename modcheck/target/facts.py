@@ -6,10 +6,11 @@ A fact that is not known is None, never a default. `sources` says of each fact f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING
+from itertools import compress
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..arch import Endianness
 from ..btf import Btf
@@ -24,11 +25,35 @@ if TYPE_CHECKING:
     from .modules_dir import ModulesDir
 
 
+class Rows(NamedTuple):
+    """The first export of every name, all at once."""
+
+    owners: dict[str, str]
+    """symbol: the module that it comes from"""
+    crcs: dict[str, int | None]
+    """symbol: its CRC, of those in no namespace"""
+    several: set[str]
+    """symbols that more than one row has"""
+    by_module: dict[str, list[str]]
+    """the symbols of each module, but not the kernel's own"""
+
+    def enter(
+        self, names: Sequence[str], owners: Sequence[str], crcs: Sequence[int | None], namespaces: Sequence[str]
+    ) -> None:
+        """Rows, by columns, in place of what is there under their names."""
+        self.several.update(self.owners.keys() & set(names))
+        self.owners.update(zip(names, owners))
+        self.crcs.update(zip(names, crcs))
+        for name in compress(names, namespaces):
+            del self.crcs[name]
+
+
 class Symbols:
     """The exports of a kernel and its modules, from one or more tables; earlier tables go first."""
 
     def __init__(self, tables: Iterable[Symvers]) -> None:
         self.tables = tuple(tables)
+        self._found: dict[str, tuple[Export, ...]] = {}
 
     @cached_property
     def complete(self) -> bool:
@@ -57,8 +82,30 @@ class Symbols:
 
     def find(self, name: str) -> tuple[Export, ...]:
         """The exports of that name, the kernel's own first."""
-        found = [row for table in self.tables if (row := table.get(name))]
-        return tuple(sorted(found, key=lambda row: row.owner != KERNEL))
+        if name not in self._found:
+            found = [row for table in self.tables if (row := table.get(name))]
+            self._found[name] = tuple(sorted(found, key=lambda row: row.owner != KERNEL))
+        return self._found[name]
+
+    @cached_property
+    def rows(self) -> Rows | None:
+        """All of them by name, the kernel's own first; None where a table says more than a row of each name.
+
+        Many modules are judged by it; for a few it is quicker to look up each name.
+        """
+        rows = Rows({}, {}, set(), {})
+        for of_kernel in (False, True):  # what is entered later goes before
+            for table in reversed(self.tables):
+                columns = table.columns
+                if columns is None:
+                    return None
+                kept = [(owner == KERNEL) == of_kernel for owner in columns.owners]
+                names, owners = list(compress(columns.names, kept)), list(compress(columns.owners, kept))
+                crcs, namespaces = list(compress(columns.crcs, kept)), list(compress(columns.namespaces, kept))
+                rows.enter(names, owners, crcs, namespaces)
+                for name, owner in zip(names, owners) if not of_kernel else ():
+                    rows.by_module.setdefault(owner, []).append(name)
+        return rows
 
     def has_owner(self, name: str) -> bool:
         """Whether a module of that name exports anything in a table."""
@@ -132,6 +179,11 @@ class Target:
         on; one that the boot loader's replaces is counted all the same.
         """
         return [value for line in self._command_lines() for value in _values(line, name)]
+
+    @property
+    def has_boot_options(self) -> bool:
+        """Whether any command line is known to say anything."""
+        return any(self._command_lines())
 
     def boot_parameters(self, module: str) -> list[str]:
         """The words `PARAMETER=VALUE` of `MODULE.PARAMETER=VALUE` in /proc/cmdline: modprobe hands them over."""

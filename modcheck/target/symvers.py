@@ -62,7 +62,6 @@ class Symvers:
         self._data = data if _is_regular(data) else b"".join(line + b"\n" for line in _checked(data, path))
         self.rows = self._data.count(b"\n")
         self._searches = 0
-        self._found: dict[str, Export | None] = {}
 
     @cached_property
     def _index(self) -> dict[bytes, bytes]:
@@ -140,10 +139,8 @@ class Symvers:
 
         :raises TargetError: its CRC is none
         """
-        if name not in self._found:
-            line = self._line(name.encode("utf-8", "surrogateescape"))
-            self._found[name] = None if line is None else self._row(line)
-        return self._found[name]
+        line = self._line(name.encode("utf-8", "surrogateescape"))
+        return None if line is None else self._row(line)
 
     @property
     def text(self) -> bytes:

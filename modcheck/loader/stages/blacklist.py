@@ -8,7 +8,9 @@ matter: it only stops loading by an alias, as udev does for the hardware that is
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
+from ...target.facts import Target
 from ..facts import Answer, Finding, Load, line
 
 RULE = "blacklist"
@@ -16,15 +18,20 @@ RULE = "blacklist"
 
 def blacklist(load: Load) -> Iterator[Answer]:
     """`module_blacklist=`: the name as it is written, `-` and `_` differ. The last list on the command line counts."""
-    lists = load.target.boot_options("module_blacklist")
-    if lists and load.label in lists[-1].split(",") and load.version.since(4, 7):
+    listed, on_boot = _lists(load.target)
+    if load.label in listed and load.version.since(4, 7):
         told = load.version.since(5, 11) or load.version.late_5_10
         written = (line(f"Module {load.label} is blacklisted"),) if told else ()
         yield Finding(RULE, "error", "the kernel's command line forbids it (module_blacklist=)", "EPERM", written)
     name = load.module.name
-    on_boot = {
-        one.replace("-", "_") for value in load.target.boot_options("modprobe.blacklist") for one in value.split(",")
-    }
-    configured = load.target.modules.modprobe.blacklist if load.target.modules else frozenset()
-    if load.loader == "modprobe" and name in on_boot | configured:
+    configured = load.target.modules.modprobe.blacklist if load.target.modules else ()
+    if load.loader == "modprobe" and (name in on_boot or name in configured):
         yield Finding(RULE, "note", f"modprobe.d forbids it: `modprobe {name}` loads it, udev does not")
+
+
+@lru_cache(maxsize=2)
+def _lists(target: Target) -> tuple[frozenset[str], frozenset[str]]:
+    """What the command line forbids the kernel, and what it tells modprobe to leave alone."""
+    lists = target.boot_options("module_blacklist")
+    names = ",".join(target.boot_options("modprobe.blacklist")).replace("-", "_").split(",")
+    return frozenset(lists[-1].split(",") if lists else ()), frozenset(filter(None, names))

@@ -8,10 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from ..facts import Answer, Finding, Load
 
 RULE = "depmod"
+
+
+@lru_cache(maxsize=4096)
+def _folder(path: str) -> str | None:
+    """The release whose folder a path leads into."""
+    found = re.search(r"(?:^|/)lib/modules/([^/]+)/", path)
+    return found[1] if found else None
 
 
 def depmod(load: Load) -> Iterator[Answer]:
@@ -19,10 +27,10 @@ def depmod(load: Load) -> Iterator[Answer]:
     if load.loader != "modprobe":
         return
     release = load.target.release
-    folder = re.search(r"(?:^|/)lib/modules/([^/]+)/", load.module.path)
-    if folder and release and folder[1] != release:
-        summary = f"lies in lib/modules/{folder[1]}, where a kernel with the release {release} does not look"
-        yield Finding(RULE, "warning", summary, details={"found": folder[1], "release": release})
+    folder = _folder(load.module.path)
+    if folder and release and folder != release:
+        summary = f"lies in lib/modules/{folder}, where a kernel with the release {release} does not look"
+        yield Finding(RULE, "warning", summary, details={"found": folder, "release": release})
     modules = load.target.modules
     own = modules.relative(load.module.path) if modules else None
     if modules is None:

@@ -13,7 +13,7 @@ from ...arch import ARCHES
 from ...module.elf import HEADER_SIZE, SECTION_HEADER_SIZE, decode_header
 from ...module.facts import SHF_ALLOC, SHT_NOBITS, SHT_NULL, SHT_STRTAB, SHT_SYMTAB, Header, Section
 from ...version import Version
-from ..facts import Answer, Finding, Load, line
+from ..facts import Answer, Finding, Load, line, once
 from .signature import signed_length
 
 RULE = "elf-format"
@@ -21,6 +21,7 @@ THIS_MODULE = ".gnu.linkonce.this_module"
 _NO_NAME = "(missing .modinfo section or name field)"
 
 
+@once
 def header_as_read(load: Load) -> Header | None:
     """The header's fields as the target reads them; in the file's own layout where the target's is not known."""
     elf = load.module.elf
@@ -214,7 +215,7 @@ def _named(load: Load, name: str, *not_of: int) -> list[Section]:
 def _symbol_table(load: Load) -> Check:
     elf = load.module.elf
     name = load.module.info_name or _NO_NAME
-    symtabs = [section for section in elf.sections[1:] if section.sh_type == SHT_SYMTAB]
+    symtabs = elf.symtabs
     if len(symtabs) != 1:
         yield _said(f"{name}: module has no symbols (stripped?)")
         return
@@ -266,8 +267,11 @@ def _names_before_6_13(load: Load, read: Header, length: int) -> Check:
     if zero.sh_type != SHT_NULL or zero.sh_size or zero.sh_addr:
         yield said(f"ELF Spec violation: section 0 type({_int(zero.sh_type)})!=SH_NULL or non-zero len or addr")
     ordinary = elf.contents_end <= length and elf.contents_end < 1 << elf.bits and elf.max_sh_name < names.sh_size
-    for index, section in enumerate(elf.sections):
-        if index == 0 or section.sh_type in (SHT_NULL, SHT_NOBITS) or (ordinary and section.sh_type != SHT_SYMTAB):
+    for section in elf.symtabs if ordinary else ():
+        for summary, _ in _symtab_link(section, len(elf.sections)):
+            yield said(summary)
+    for index, section in enumerate(elf.sections if not ordinary else ()):
+        if index == 0 or section.sh_type in (SHT_NULL, SHT_NOBITS):
             continue
         if section.sh_type == SHT_SYMTAB:
             for summary, _ in _symtab_link(section, len(elf.sections)):

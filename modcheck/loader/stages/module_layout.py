@@ -24,8 +24,8 @@ def module_layout(load: Load) -> Iterator[Answer]:
     if target.modversions is None:
         yield Unknown(RULE, f"whether CONFIG_MODVERSIONS is on: {needs.CONFIG}")
         return
-    recorded = load.recorded
     name = "module_layout" if load.version.since(2, 6, 30) else "struct_module"
+    recorded = load.recorded_of(name)
     if recorded.basic is None and recorded.extended is None:
         yield from force_load(load, RULE, "the module has no CRCs (no __versions)", name)
         return

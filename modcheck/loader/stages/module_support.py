@@ -7,8 +7,9 @@ Without CONFIG_MODULES there is no system call for it (kernel/sys_ni.c); `nomodu
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
-from ...target.facts import is_true
+from ...target.facts import Target, is_true
 from ..facts import Answer, Finding, Load
 
 RULE = "module-support"
@@ -16,9 +17,16 @@ RULE = "module-support"
 
 def module_support(load: Load) -> Iterator[Answer]:
     """CONFIG_MODULES, the parameter `nomodule`, the sysctl `modules_disabled`."""
-    if load.target.option("MODULES") == "n":
-        yield Finding(RULE, "error", "the kernel is built without CONFIG_MODULES", "ENOSYS")
-    elif is_true((load.target.boot_options("nomodule") or ["0"])[-1]):
-        yield Finding(RULE, "error", "the kernel's command line forbids all modules (nomodule)", "EPERM")
-    elif load.target.modules_disabled:
-        yield Finding(RULE, "error", "loading modules is turned off there (kernel.modules_disabled=1)", "EPERM")
+    yield from _of_target(load.target)
+
+
+@lru_cache(maxsize=2)
+def _of_target(target: Target) -> tuple[Finding, ...]:
+    """It is the same for every module."""
+    if target.option("MODULES") == "n":
+        return (Finding(RULE, "error", "the kernel is built without CONFIG_MODULES", "ENOSYS"),)
+    if is_true((target.boot_options("nomodule") or ["0"])[-1]):
+        return (Finding(RULE, "error", "the kernel's command line forbids all modules (nomodule)", "EPERM"),)
+    if target.modules_disabled:
+        return (Finding(RULE, "error", "loading modules is turned off there (kernel.modules_disabled=1)", "EPERM"),)
+    return ()

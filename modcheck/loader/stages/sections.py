@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...module.facts import SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE
+from ...module.facts import SHF_ALLOC
 from .. import needs
 from ..facts import Answer, Finding, Load, Unknown, line
 
@@ -65,9 +65,9 @@ def wx_section(load: Load) -> Iterator[Answer]:
     """A section that is both writable and executable."""
     if not load.version.since(5, 8):
         return
-    both = SHF_WRITE | SHF_EXECINSTR
-    for index, section in enumerate(load.module.elf.sections):
-        if section.sh_flags & both == both and not _rewritten(load, section.name):
+    for index in load.module.elf.writable_code:
+        section = load.module.elf.sections[index]
+        if not _rewritten(load, section.name):
             state = load.target.option("STRICT_MODULE_RWX")
             if state is None:
                 yield Unknown(WX_RULE, needs.CONFIG)

@@ -7,12 +7,14 @@ PKCS#7 message by crypto/asymmetric_keys/.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from ...module.facts import Signer
 from ...target.certificates import Certificate
-from ...target.facts import is_true
+from ...target.facts import Target, is_true
+from ...version import Version
 from .. import needs
-from ..facts import Answer, Finding, Load, LogLine, Unknown, line
+from ..facts import Answer, Finding, Load, LogLine, Unknown, line, once
 from ..signed import fits
 
 RULE = "signature"
@@ -20,6 +22,7 @@ _ID_PKCS7 = 2
 _MARKER, _STRUCTURE = 28, 12
 
 
+@once
 def signed_length(load: Load) -> int:
     """How many bytes of the file the ELF checks see: all without CONFIG_MODULE_SIG, else those before the trailer."""
     module = load.module
@@ -41,6 +44,7 @@ def _fatal(load: Load, errno: str | None) -> bool:
     return errno is not None and not (errno == "ENOPKG" and load.version.since(5, 4))
 
 
+@once
 def _shape(load: Load) -> tuple[str | None, str | None]:
     """errno and line for a trailer that is not of the right form; (None, None) when it is."""
     signature = load.module.signature
@@ -63,6 +67,7 @@ def _shape(load: Load) -> tuple[str | None, str | None]:
     return None, None
 
 
+@once
 def verified(load: Load) -> bool | None:
     """Whether the kernel finds a good signature by a key it trusts; None where that is not known.
 
@@ -78,6 +83,7 @@ def verified(load: Load) -> bool | None:
     return True if load.own_build else None
 
 
+@once
 def trusted_key(load: Load) -> Certificate | None:
     """The certificate that the kernel trusts, of the one who signed the module."""
     signature = load.module.signature
@@ -111,11 +117,11 @@ def signature(load: Load) -> Iterator[Answer]:
         if unfit and (errno is None or _fatal(load, errno)):
             yield from unfit
             return
-    known, forced = verified(load) and not errno, _forced(load)
+    known, forced = verified(load) and not errno, _forced(load.target)
     if known:
         return
     certain = load.target.all_certificates or errno or not examined
-    if not certain and (forced or _locked(load)):
+    if not certain and (forced or _locked(load.target, load.version)):
         yield Unknown(RULE, needs.CERTIFICATES)
     elif not forced:
         if known is None:
@@ -175,15 +181,16 @@ def _arithmetic(load: Load, signers: tuple[Signer, ...]) -> Iterator[Answer]:
         yield Unknown(RULE, needs.VERIFY)
 
 
+@once
 def _known_algorithms(load: Load) -> bool:
     """Whether the kernel has all algorithms that the module is signed with; where it has not, it looks no further."""
     message = load.module.signature.message if load.module.signature else None
-    return message is None or all(_applied(signer, load) for signer in message.signers)
+    return message is None or all(_applied(one.hash, one.algorithm, load.version) for one in message.signers)
 
 
-def _applied(signer: Signer, load: Load) -> bool:
+@lru_cache(maxsize=64)
+def _applied(hash_name: str, algorithm: str, version: Version) -> bool:
     """Whether the kernel's parser knows the digest and the signature's algorithm (pkcs7_parser.c)."""
-    version = load.version
     hashes = {"sha1", "sha224", "sha256", "sha384", "sha512"}
     if not version.since(6, 7):
         hashes |= {"md4", "md5"}
@@ -194,21 +201,21 @@ def _applied(signer: Signer, load: Load) -> bool:
         hashes |= {"sha3_256", "sha3_384", "sha3_512"}
         curves |= {"sha3_256_ecdsa", "sha3_384_ecdsa", "sha3_512_ecdsa"}
     algorithms = {"rsassa_pkcs1v15"} | (curves if version.since(5, 13) else set())
-    return signer.hash in hashes and signer.algorithm in algorithms
+    return hash_name in hashes and algorithm in algorithms
 
 
-def _forced(load: Load) -> bool:
+@lru_cache(maxsize=2)
+def _forced(target: Target) -> bool:
     """Whether the kernel insists on signatures: as it says itself, by its option, or by its command line."""
-    target = load.target
     if target.sig_enforce is not None:
         return target.sig_enforce
     return target.option("MODULE_SIG_FORCE") == "y" or any(map(is_true, target.boot_options("module.sig_enforce")))
 
 
-def _locked(load: Load) -> bool:
+@lru_cache(maxsize=2)
+def _locked(target: Target, version: Version) -> bool:
     """Whether the kernel is locked down (5.4+): as given, by its command line, or by how it was built."""
-    target = load.target
-    if not load.version.since(5, 4):
+    if not version.since(5, 4):
         return False
     if target.lockdown is not None:
         return target.lockdown != "none"
@@ -221,7 +228,7 @@ _LOCKED = ("LOCK_DOWN_KERNEL_FORCE_INTEGRITY", "LOCK_DOWN_KERNEL_FORCE_CONFIDENT
 
 def _lockdown(load: Load, lines: tuple[LogLine, ...]) -> Iterator[Answer]:
     """Unsigned, and not enforced: a kernel that is locked down refuses it all the same (5.4+)."""
-    if _locked(load):
+    if _locked(load.target, load.version):
         text = "Lockdown: insmod: unsigned module loading is restricted; see man kernel_lockdown.7"
         if load.loader == "modprobe":
             text = text.replace("insmod", load.loader, 1)

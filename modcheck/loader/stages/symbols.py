@@ -127,7 +127,7 @@ def symbols(load: Load) -> Iterator[Answer]:
 def _in_question(walk: _Walk) -> Sequence[Symbol]:
     """The symbols, less those that all agree with what is there: nearly all, in most modules."""
     load, symbols = walk.load, walk.load.module.symbols
-    plain, imports, modversions = load.view.plain, load.view.imports, load.target.modversions
+    plain, imports, modversions = load.view.plain, load.module.imports, load.target.modversions
     if plain is None or not walk.gpl_ok or load.proprietary or modversions is None or len(imports) < len(symbols):
         return symbols
     if not modversions:

@@ -5,12 +5,9 @@ kernel/module/version.c (kernel/module.c until 5.18), 2.6.11 to 7.3, and Debian'
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from ...module.facts import Module
-from ...version import Version
-from ..facts import Load
+from ..facts import Load, RecordedVersions
 
 Outcome = Literal["agrees", "differs", "missing", "no-versions", "unchecked"]
 
@@ -21,24 +18,6 @@ class VersionCheck(NamedTuple):
     outcome: Outcome
     module_crc: int | None
     extended: bool = False
-
-
-class RecordedVersions(NamedTuple):
-    """The version tables of a module, by name; the first record of a name is the one that counts."""
-
-    basic: Mapping[str, int] | None
-    extended: Mapping[str, int] | None
-
-
-def recorded_versions(module: Module, version: Version, *, force_modversion: bool) -> RecordedVersions:
-    """The tables that a kernel of `version` reads of the module: the extended ones since 6.14."""
-    if force_modversion:
-        return RecordedVersions(None, None)
-    basic = None if module.versions is None else dict(reversed(module.versions))
-    extended = None
-    if version.since(6, 14) and module.versions_ext is not None:
-        extended = dict(reversed(module.versions_ext))
-    return RecordedVersions(basic, extended)
 
 
 def check_version(recorded: RecordedVersions, name: str, crc: int | None) -> VersionCheck:
