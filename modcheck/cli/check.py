@@ -101,6 +101,7 @@ def check(
     except ModcheckError as error:  # a broken row of a table, met when its symbol is looked up
         _no_target(error, outputs, loader)
         context.exit(ERROR)
+    context.call_on_close(answers.close)
     sums = answers.sums
     for place, ((name, path), (_, around)) in enumerate(zip(outputs, contexts)):
         try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -104,9 +106,36 @@ class Answers:
         self.sums.add(result, strict)
         self._parts.append(parts)
 
+    def close(self) -> None:
+        """Let go of the parts."""
+
     def parts(self, place: int) -> Iterator[str]:
         """All parts of one report."""
         return (parts[place] for parts in self._parts)
+
+
+class Group(NamedTuple):
+    """Modules that are judged in one set, by their places."""
+
+    judged: list[int]
+    members: list[int]
+    """the set; of two of one name the last counts"""
+
+
+def groups(modules: Sequence[tuple[str, str]]) -> list[Group]:
+    """The sets that modules are judged in, each given by path and name (none for what is no module).
+
+    One set, where all have names of their own. Else one for each folder: there its own modules go before those of the
+    same names elsewhere, as where a driver's modules lie built for one kernel beside those for another.
+    """
+    places = [place for place, (_, name) in enumerate(modules) if name]
+    names = Counter(modules[place][1] for place in places)
+    if max(names.values(), default=0) < 2:
+        return [Group(list(range(len(modules))), places)]
+    folders: dict[str, list[int]] = {}
+    for place, (path, _) in enumerate(modules):
+        folders.setdefault(os.path.dirname(path), []).append(place)
+    return [Group(own, sorted(places, key=set(own).__contains__)) for own in folders.values()]
 
 
 def answer(question: Question, found: Sequence[str | tuple[str, str]], jobs: int | None) -> Answers:
@@ -121,9 +150,8 @@ def answer(question: Question, found: Sequence[str | tuple[str, str]], jobs: int
         return answer_in_parts(question, found, jobs)
     answers = Answers()
     read = list(map(question.read, found))
-    judge = question.judge(ModuleSet(one for one in read if isinstance(one, Module)))
     looks = 0
-    for one in read:
+    for one, judge in zip(read, judges(question.judge, read)):
         result: Result = one if isinstance(one, tuple) else judge.judge(one)
         if isinstance(result, Prediction):
             look = looks < LOOKED_INTO and looks_into(result)
@@ -131,6 +159,15 @@ def answer(question: Question, found: Sequence[str | tuple[str, str]], jobs: int
             result = question.adviser.advised(result, look=look)
         answers.append(result, question.parts(result), question.strict)
     return answers
+
+
+def judges(judge: Callable[[ModuleSet], Judge], read: Sequence[Module | tuple[str, str]]) -> list[Judge]:
+    """Who judges each of the modules: one for each set."""
+    found: dict[int, Judge] = {}
+    for group in groups([(one.path, one.name) if isinstance(one, Module) else (one[0], "") for one in read]):
+        members = [one for place in group.members if isinstance(one := read[place], Module)]
+        found.update(dict.fromkeys(group.judged, judge(ModuleSet(members))))
+    return [found[place] for place in range(len(read))]
 
 
 def fate_of(result: Result) -> Fate:

@@ -14,11 +14,13 @@ from typing import Any, NamedTuple
 import click
 
 from ..errors import ModcheckError
-from ..loader import predict_all
 from ..loader.facts import Prediction
+from ..loader.judge import Judge
+from ..loader.visible import ModuleSet
 from ..module import Module
 from ..report import Assumptions
 from ..report.grid import Cell, Column, Grid, Row
+from ..target import Target
 from .common import (
     ERROR,
     already_loaded,
@@ -33,6 +35,7 @@ from .common import (
     worst_of,
     write_report,
 )
+from .many import judges
 from .pool import jobs_option, spread
 
 FORMATS = ("text", "json", "html")
@@ -126,9 +129,7 @@ class _OneTarget:
 
         try:
             target = target_from((path,), **self.boot)
-            predictions = predict_all(
-                self.modules, target, modules=self.modules, loaded=self.loaded, until_refused=True, **self.loading
-            )
+            predictions = self._predictions(target)
             cells: dict[Cell, Cell] = {}  # most modules that load have the same
             column: list[Cell] = []
             statuses: set[int] = set()
@@ -142,6 +143,15 @@ class _OneTarget:
             return _Judged(Column(path, path, {}, error.reason), (), frozenset((ERROR,)), Assumptions())
         label = target.release or path
         return _Judged(Column(path, label, target_object(target)), tuple(column), frozenset(statuses), assumptions)
+
+    def _predictions(self, target: Target) -> Iterator[Prediction]:
+        loader, forced = self.loading["loader"], (self.loading["force_vermagic"], self.loading["force_modversion"])
+
+        def judge(together: ModuleSet) -> Judge:
+            return Judge(target, loader, together, self.loaded, *forced, "", (), None, True)
+
+        for module, one in zip(self.modules, judges(judge, self.modules)):
+            yield one.judge(module)
 
 
 def cell_of(one: Prediction) -> Cell:

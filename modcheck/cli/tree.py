@@ -30,7 +30,7 @@ from ..module.facts import Elf
 from ..report import Result
 from ..target.symvers import KERNEL
 from .adviser import is_settled, looks_into
-from .many import LOOKED_INTO, Answers, Fate, Question, Sums, fate_of
+from .many import LOOKED_INTO, Answers, Fate, Group, Question, Sums, fate_of, groups
 from .pool import progress, spread
 
 #: so many modules a process takes at a time
@@ -53,6 +53,11 @@ class Outline(NamedTuple):
     quiet: bool
     """whether it loads without leaving anything behind that the next one would see"""
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it is not reported yet."""
+        return self.needs is None or bool(self.alone)
+
 
 class Chunk(NamedTuple):
     """What a process makes of some modules."""
@@ -71,7 +76,7 @@ class _Spool(Answers):
 
     def __init__(self, formats: int) -> None:
         super().__init__()
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115, for as long as this lives
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115, close() does
         self._places = [(array("Q"), array("Q")) for _ in range(formats)]
 
     def extend(self, chunk: Chunk) -> None:
@@ -84,6 +89,9 @@ class _Spool(Answers):
             if parts is not None:
                 self.put(len(self.fates) - 1, parts)
         self.sums.merge(chunk.sums)
+
+    def close(self) -> None:
+        self._file.close()
 
     def put(self, index: int, parts: Sequence[str]) -> None:
         """The parts of one module, in place of what was there."""
@@ -117,26 +125,36 @@ def answer_in_parts(question: Question, found: Sequence[str | tuple[str, str]], 
             outlines += chunk.outlines
             answers.extend(chunk)
             done(len(chunk.fates))
-    files = _Files(question, answers.fates, outlines)
-    again = _settle(question, answers, outlines, files)
-    chunks_again = [again[start : start + _CHUNK] for start in range(0, len(again), _CHUNK)]
-    if again or unexplained:
-        files.index()
-    judge = question.judge(files)
-    if again:
-        judge.visible.prepare()
+    fates = answers.fates
+    together = groups([(one.path, "" if one.error else one.name) for one in fates])
+    again = {place for place, one in enumerate(outlines) if one and one.is_open}
+    if len(together) == 1:
+        again -= _settle(question, answers, outlines, _Files(question, fates, outlines, together[0].members))
+    in_set = _InSet(question, found, fates, outlines, together)
+    chunks_again = list(_chunks(again, together))
+    if len(together) == 1 and again:
+        in_set.judge(0).visible.prepare()
     with progress(len(again), "modules that need others") as done:
-        for places, chunk in zip(chunks_again, spread(_InSet(question, judge, found), chunks_again, jobs)):
+        for chunk, (_, places) in zip(spread(in_set, chunks_again, jobs), chunks_again):
             for place, parts, one in zip(places, chunk.parts, chunk.unexplained):
                 answers.put(place, parts or ())
                 unexplained += [place] if one else []
             answers.sums.merge(chunk.sums)
             done(len(places))
-    for place in sorted(unexplained)[:LOOKED_INTO]:
-        module = question.read(found[place])
-        if isinstance(module, Module):
-            answers.put(place, question.parts(question.adviser.advised(judge.judge(module), look=True)))
+    for group, places in _chunks(set(sorted(unexplained)[:LOOKED_INTO]), together):
+        for place in places:
+            module = question.read(found[place])
+            if isinstance(module, Module):
+                prediction = in_set.judge(group).judge(module)
+                answers.put(place, question.parts(question.adviser.advised(prediction, look=True)))
     return answers
+
+
+def _chunks(places: Collection[int], together: Sequence[Group]) -> Iterator[tuple[int, list[int]]]:
+    """The places of modules that are judged in one set, a process' share at a time, with that set's number."""
+    for number, group in enumerate(together):
+        wanted = [place for place in group.judged if place in places]
+        yield from ((number, wanted[start : start + _CHUNK]) for start in range(0, len(wanted), _CHUNK))
 
 
 @dataclass
@@ -214,17 +232,29 @@ def _named(module: Module) -> Module:
 
 @dataclass
 class _InSet:
-    """Judges modules of a set that is known by now."""
+    """Judges modules in sets that are known by now."""
 
     question: Question
-    judge: Judge
     found: Sequence[str | tuple[str, str]]
+    fates: Sequence[Fate]
+    outlines: Sequence[Outline | None]
+    together: Sequence[Group]
+    _last: tuple[int, Judge] | None = None
 
-    def __call__(self, places: Sequence[int]) -> Chunk:
+    def judge(self, number: int) -> Judge:
+        """Who judges in the set of that number; the last is kept."""
+        if self._last is None or self._last[0] != number:
+            files = _Files(self.question, self.fates, self.outlines, self.together[number].members)
+            files.index()
+            self._last = number, self.question.judge(files)
+        return self._last[1]
+
+    def __call__(self, share: tuple[int, Sequence[int]]) -> Chunk:
+        number, places = share
         chunk = Chunk([], [], [], [], Sums())
         for place in places:
             module = self.question.read(self.found[place])
-            _report(self.question, module if isinstance(module, tuple) else self.judge.judge(module), chunk)
+            _report(self.question, module if isinstance(module, tuple) else self.judge(number).judge(module), chunk)
         return chunk
 
 
@@ -247,13 +277,19 @@ def _enter(chunk: Chunk, fate: Fate, parts: tuple[str, ...] | None, outline: Out
 class _Files(ModuleSet):
     """A set of modules that are read when they are needed, and not all kept."""
 
-    def __init__(self, question: Question, fates: Sequence[Fate], outlines: Sequence[Outline | None]) -> None:
+    def __init__(
+        self,
+        question: Question,
+        fates: Sequence[Fate],
+        outlines: Sequence[Outline | None],
+        members: Sequence[int],
+    ) -> None:
+        """:param members: the places of the set's modules; of two of one name the last counts"""
         super().__init__()
         self._question = question
-        self._paths = {one.name: one.path for one in fates if one.name and not one.error}
-        self.outlines = {
-            fate.name: one for fate, one in zip(fates, outlines) if one and self._paths.get(fate.name) == fate.path
-        }
+        chosen = {fates[place].name: place for place in members}
+        self._paths = {name: fates[place].path for name, place in chosen.items()}
+        self.outlines = {name: one for name, place in chosen.items() if (one := outlines[place])}
         self._kept: OrderedDict[str, Module | None] = OrderedDict()
         symbols = Counter(symbol for one in self.outlines.values() for symbol in one.exported)
         #: whether every symbol is exported by one module, and as the kernel's table has it
@@ -302,21 +338,19 @@ class _Files(ModuleSet):
         return self._kept[name]
 
 
-def _settle(question: Question, answers: _Spool, outlines: Sequence[Outline | None], files: _Files) -> list[int]:
-    """Report on the modules for which the set changes but the order; the places of those to be judged once more."""
-    again = []
+def _settle(question: Question, answers: _Spool, outlines: Sequence[Outline | None], files: _Files) -> set[int]:
+    """Report on the modules for which the set changes but the order; their places."""
+    settled = set()
     for place, (fate, outline) in enumerate(zip(answers.fates, outlines)):
-        if outline is None or (outline.needs is not None and not outline.alone):
-            continue  # reported already
-        order = _order(fate, outline, files)
-        if order is None:
-            again.append(place)
+        order = _order(fate, outline, files) if outline and outline.is_open else None
+        if outline is None or order is None:
             continue
         prediction: Prediction = pickle.loads(outline.alone)
         prediction = in_order(prediction, order, files.names)
         answers.put(place, question.parts(prediction))
         answers.sums.add(prediction, question.strict)
-    return again
+        settled.add(place)
+    return settled
 
 
 def _order(fate: Fate, outline: Outline, files: _Files) -> tuple[str, ...] | None:

@@ -1,0 +1,127 @@
+"""Trees of modules: the same answers as when all are kept in memory, from any number of processes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import SAMPLES, Run
+
+from modcheck import read_target
+from modcheck.cli import many, tree
+from modcheck.cli.adviser import Adviser
+from modcheck.cli.common import expand
+from modcheck.cli.many import Answers, Question, groups
+from modcheck.report import Context
+from modcheck.target import Target
+
+Modcheck = Callable[..., Run]
+DATA = Path(__file__).parent / "data"
+TARGETS = {
+    "6.1-amd64": lambda: read_target(SAMPLES / "debian-6.1-amd64/tree"),
+    "6.1-arm64": lambda: read_target(SAMPLES / "debian-6.1-arm64/tree"),
+    "rk3588": lambda: read_target(SAMPLES / "rk3588/tree"),
+    "no-table": lambda: read_target(release="6.1.0-56-amd64", arch="amd64"),
+}
+
+
+def question(target: Target, loader: str = "modprobe", **options: object) -> Question:
+    loading = {
+        "loader": loader, "loaded": (), "force_vermagic": False, "force_modversion": False, "arguments": "",
+        "ignore": (), **options,
+    }  # fmt: skip
+    context = Context(target, loader, "0")
+    return Question(target, Adviser(target, ()), loading, False, [("json", context), ("text", context)])
+
+
+def told(answers: Answers) -> tuple[object, ...]:
+    """All that reaches the user, but for the order of assumptions; once."""
+    sums = answers.sums
+    parts = [list(answers.parts(place)) for place in range(2)]
+    answers.close()
+    totals = sums.totals
+    counts = (totals.modules, totals.verdicts, totals.errors, totals.ignored)
+    return parts, answers.fates, sums.statuses, sums.rules, counts, set(totals.assumptions.others)
+
+
+@pytest.mark.parametrize("loader", ["modprobe", "insmod", "busybox"])
+@pytest.mark.parametrize("name", TARGETS)
+def test_as_if_all_were_in_memory(name: str, loader: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """120 modules of ten architectures and kernels, sets within them, damaged ones, and a file that is gone."""
+    found = [*expand([str(SAMPLES), str(DATA / "modules")]), ("gone.ko", "no such file or directory")]
+    asked = question(TARGETS[name](), loader)
+    in_parts = [tree.answer_in_parts(asked, found, jobs) for jobs in (1, 2)]
+    monkeypatch.setattr(many, "TOGETHER", len(found))
+    together = many.answer(asked, found, None)
+    assert len(found) > 100
+    assert told(in_parts[0]) == told(in_parts[1]) == told(together)
+    assert in_parts[0].sums.totals.assumed == in_parts[1].sums.totals.assumed
+
+
+@pytest.fixture
+def driver(tmp_path: Path) -> Path:
+    """One driver of several modules, with copies of one of them, so many that they are not kept in memory."""
+    for file in ("sample_export.ko", "sample_import.ko", "sample_namespace.ko", "chrdevbase.ko"):
+        shutil.copy(SAMPLES / "debian-6.1-amd64" / file, tmp_path / file)
+    return tmp_path
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_set_that_no_table_knows(driver: Path, broken: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What others need is not in the kernel's table: they are judged once more, and read it then."""
+    if broken:
+        (driver / "sample_export.ko").write_bytes((SAMPLES / "rk3588/sample_export.ko").read_bytes())
+    found = [str(path) for path in sorted(driver.glob("*.ko"))]
+    asked = question(TARGETS["6.1-amd64"]())
+    in_parts = tree.answer_in_parts(asked, found, 2)
+    together = many.answer(asked, found, None)
+    assert told(in_parts) == told(together)
+    verdicts = in_parts.sums.totals.verdicts
+    assert verdicts == (
+        {"loads": 1, "refused": 3, "unknown": 0} if broken else {"loads": 4, "refused": 0, "unknown": 0}
+    )
+
+
+def test_what_the_table_knows_differs_from_the_module(driver: Path, tmp_path: Path) -> None:
+    """The table has another CRC for a symbol of the set: the module at hand counts."""
+    symvers = tmp_path / "Module.symvers"
+    symvers.write_text("0x00000001\tsample_scale\tsample_export\tEXPORT_SYMBOL\t\n")
+    target = read_target(SAMPLES / "debian-6.1-amd64/tree", symvers=[symvers])
+    found = [str(path) for path in sorted(driver.glob("*.ko"))]
+    alone = tree.answer_in_parts(question(target), [str(driver / "sample_import.ko")], 1)
+    in_set = tree.answer_in_parts(question(target), found, 1)
+    assert alone.sums.totals.verdicts["refused"] == 1
+    assert in_set.sums.totals.verdicts["refused"] == 0
+    alone.close()
+    assert told(in_set) == told(many.answer(question(target), found, None))
+
+
+def test_any_number_of_jobs_prints_the_same(modcheck: Modcheck) -> None:
+    words = ("--target", "debian-6.1-amd64/tree", ".", "--format")
+    for name in ("text", "json", "junit"):
+        runs = [modcheck(*words, name, "-j", jobs) for jobs in ("1", "2", "5")]
+        assert runs[0] == runs[1] == runs[2]
+        assert runs[0].status == 1
+
+
+def test_of_one_name_those_of_the_folder_go_first() -> None:
+    """A driver built for two kernels: each module needs the one that lies beside it."""
+    paths = ["a/x.ko", "a/y.ko", "b/x.ko", "b/y.ko", "z.ko", "a/broken.ko"]
+    names = ["x", "y", "x", "y", "z", ""]
+    found = {tuple(one.judged): [paths[place] for place in one.members] for one in groups(list(zip(paths, names)))}
+    chosen = {judged: {names[paths.index(path)]: path for path in members} for judged, members in found.items()}
+    assert chosen == {
+        (0, 1, 5): {"x": "a/x.ko", "y": "a/y.ko", "z": "z.ko"},
+        (2, 3): {"x": "b/x.ko", "y": "b/y.ko", "z": "z.ko"},
+        (4,): {"x": "b/x.ko", "y": "b/y.ko", "z": "z.ko"},
+    }
+    assert groups(list(zip(paths[:2], names[:2])))[0].judged == [0, 1]
+
+
+def test_drivers_for_two_kernels_in_one_call(modcheck: Modcheck) -> None:
+    run = modcheck("debian-6.1-arm64", "debian-6.1-amd64", "--target", "debian-6.1-amd64/tree", "--format", "json")
+    verdicts = {one["path"]: one["verdict"] for one in run.document["modules"]}
+    assert verdicts["debian-6.1-amd64/sample_import.ko"] == "loads"
+    assert verdicts["debian-6.1-arm64/sample_import.ko"] == "refused"
