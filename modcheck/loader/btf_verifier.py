@@ -7,7 +7,10 @@ modifiers. Every message is a line of its own, which begins with `BPF: `.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import struct
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from itertools import accumulate
 from typing import NamedTuple
 
 from ..btf import EXTRA, KINDS, MAGIC, VERSION, Btf, Type
@@ -21,6 +24,8 @@ _NEWEST_KIND = (((6, 0), 19), ((5, 17), 18), ((5, 16), 17), ((5, 13), 16))
 _LINE_SIZE = 1023
 #: as the kernel's ctype has it: letters of Latin-1 too
 _IDENTIFIER = re.compile(rb"[A-Za-z_.\xc0-\xd6\xd8-\xf6\xf8-\xff][0-9A-Za-z_.\xc0-\xd6\xd8-\xf6\xf8-\xff]*\0")
+#: nothing but those, behind the empty string that a table begins with
+_IDENTIFIERS = re.compile(rb"\0?(?:" + _IDENTIFIER.pattern + rb")*")
 _PRINTABLE = re.compile(rb"[ -~\xa0-\xff]+\0")
 
 
@@ -57,12 +62,22 @@ def verify(btf: Btf, base: Btf, version: Version) -> Refusal | None:
     return None
 
 
+@lru_cache(maxsize=2)
+def _known_identifiers(base: Btf, long: bool) -> set[int]:
+    """Where in the kernel's strings identifiers are, as far as modules have asked: they ask for the same ones."""
+    return set()
+
+
 class _Verifier:
     def __init__(self, btf: Btf, base: Btf, version: Version) -> None:
         self.btf, self.base, self.version = btf, base, version
         self.first_id = len(base.types) + 1
         self.number = self.first_id
         self.words = btf.words
+        self.triple: Callable[[bytes, int], tuple[int, ...]] = struct.Struct(btf.order + "III").unpack_from
+        self.section_length = len(btf.section)
+        self.names_end = min(_MAX_NAME_OFFSET + 1, base.str_len + btf.str_len)
+        self.identifiers = _known_identifiers(base, version.since(6, 1))
         elements = {
             "STRUCT": self._members, "UNION": self._members, "ENUM": self._enumerators, "ENUM64": self._enumerators,
         }  # fmt: skip
@@ -73,6 +88,7 @@ class _Verifier:
         self.new_layout = version.since(7, 1)
         self.newest_kind = next((kind for since, kind in _NEWEST_KIND if version.since(*since)), 15)
         self.name_length = 512 if version.since(6, 1) else 128
+        self.own = self._own_identifiers()
 
     def run(self) -> None:
         self._header()
@@ -137,9 +153,6 @@ class _Verifier:
 
     # names
 
-    def _name_fits(self, offset: int) -> bool:
-        return offset <= _MAX_NAME_OFFSET and offset < self.base.str_len + self.btf.str_len
-
     def _place(self, offset: int) -> tuple[bytes, int]:
         """The strings that have the name, the kernel's or the module's own, and where in them."""
         if offset >= self.base.str_len:
@@ -164,24 +177,41 @@ class _Verifier:
         found = form.match(strings, offset)
         return found is not None and found.end() - offset <= self.name_length + 1
 
+    def _own_identifiers(self) -> set[int]:
+        """Where identifiers begin in the module's own strings, if there is nothing else in them."""
+        strings = self.btf.strings
+        if not re.fullmatch(_IDENTIFIERS, strings):
+            return set()
+        lengths = [len(name) + 1 for name in strings.split(b"\0")]
+        if max(lengths) > self.name_length + 1:
+            return set()
+        found = set(accumulate(lengths[:-1], initial=self.base.str_len))
+        return found - {self.base.str_len} if strings.startswith(b"\0") else found
+
     def _is_identifier(self, offset: int) -> bool:
-        return self._matches(_IDENTIFIER, offset)
+        known = self.own if offset >= self.base.str_len else self.identifiers
+        if offset in known:
+            return True
+        if not self._matches(_IDENTIFIER, offset):
+            return False
+        known.add(offset)
+        return True
 
     # one type
 
     def _type(self, types: list[Type], at: int) -> int:
         """Check the type at offset `at`, add it to `types`, and return the offset of the next."""
-        left = len(self.btf.section) - at
+        left = self.section_length - at
         self.number = self.first_id + len(types)
         if left < 12:
             raise _Stop(self._label() + b"meta_left:%d meta_needed:12" % left)
-        name_off, info, size = self.words(at, 3)
+        name_off, info, size = self.triple(self.btf.section, at)
         if not self.new_layout and info & 0x60FF0000:
             raise _Stop(self._label() + b"Invalid btf_info:%x" % info)
         number = info >> 24 & 0x7F
         if not 0 < number <= self.newest_kind:
             raise _Stop(self._label() + b"Invalid kind:%d" % number)
-        if not self._name_fits(name_off):
+        if name_off >= self.names_end:
             raise _Stop(self._label() + b"Invalid name_offset:%d" % name_off)
         check, elements, fixed, each = self.by_kind[number]
         one = Type(name_off, info, size, at + 12, KINDS[number])
@@ -375,11 +405,13 @@ class _Verifier:
 
     def _members(self, one: Type) -> None:
         values = self.words(one.at, 3 * one.vlen)
+        if self._members_fit(one, values[::3], values[1::3], values[2::3]):
+            return
         last = 0
         for name, type_id, word in zip(values[::3], values[1::3], values[2::3]):
             offset = word & 0xFFFFFF if one.kind_flag else word
             message = None
-            if not self._name_fits(name):
+            if name >= self.names_end:
                 message = b"Invalid member name_offset:%d" % name
             elif name and not self._is_identifier(name):
                 message = b"Invalid name"
@@ -398,10 +430,27 @@ class _Verifier:
                 )
             last = offset
 
+    def _members_fit(
+        self, one: Type, names: tuple[int, ...], type_ids: tuple[int, ...], words: tuple[int, ...]
+    ) -> bool:
+        """Whether nothing is wrong with any of the members; True is certain, and nearly always the answer."""
+        if not names:
+            return True
+        offsets = [word & 0xFFFFFF for word in words] if one.kind_flag else list(words)
+        own, known = self.own, self.identifiers
+        return (
+            max(names) < self.names_end
+            and min(type_ids) > 0
+            and max(type_ids) <= _MAX_ID
+            and (offsets == sorted(offsets) if one.kind == "STRUCT" else not any(offsets))
+            and (offsets[-1] + 7) // 8 <= one.size
+            and all(name in own or name in known or self._is_identifier(name) for name in names if name)
+        )
+
     def _enumerators(self, one: Type) -> None:
         count = EXTRA[one.kind][1] // 4
         for name in self.words(one.at, count * one.vlen)[::count]:
-            if not self._name_fits(name):
+            if name >= self.names_end:
                 raise _Stop(b"\tInvalid name_offset:%d" % name)
             if not name or not self._is_identifier(name):
                 raise self._bad(one, b"Invalid name")
