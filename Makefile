@@ -21,7 +21,7 @@ lint: .venv/lint
 
 bench: .venv/installed
 	$(BIN)/python -m compileall -q modcheck
-	$(BIN)/python tools/bench.py
+	$(BIN)/python tools/bench.py $(WORK) $(PARTS)
 
 oracle: .venv/test
 	@needs=`$(BIN)/python -m tests.oracle $(WORK) $(CASES) --needs` && dpkg -s $$needs >/dev/null 2>&1 || \

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from ..errors import ModcheckError
@@ -36,6 +37,11 @@ class Question:
     contexts: Sequence[tuple[str, Context]]
     """formats, each with its context"""
 
+    @cached_property
+    def without(self) -> frozenset[str]:
+        """What of a module this kernel does not ask for."""
+        return frozenset() if any(one.key for one in self.target.certificates) else frozenset(("digests",))
+
     def judge(self, modules: ModuleSet) -> Judge:
         """Who answers for modules of this set."""
         options = dict(self.loading)
@@ -48,7 +54,7 @@ class Question:
         if isinstance(found, tuple):
             return found
         try:
-            return read_module(found, digests=any(one.key for one in self.target.certificates))
+            return read_module(found, without=self.without)
         except ModcheckError as error:
             return found, error.reason
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from dataclasses import replace
 
 from ..arch import arch_of_machine
@@ -28,7 +29,11 @@ from .tables import (
 _PLAIN_CHECKS, _XZ_CHECKS = (0, 1), {4: "CRC64", 10: "SHA-256"}
 _GZIP_NAME = 8
 
+#: what of a module takes time to read, and is not always asked for
+PARTS = frozenset(("relocations", "parameters", "btf", "signature", "digests"))
+
 __all__ = [
+    "PARTS",
     "Elf",
     "Export",
     "Header",
@@ -41,16 +46,15 @@ __all__ = [
 ]
 
 
-def read_module(path: str | os.PathLike[str], *, brief: bool = False, digests: bool = True) -> Module:
+def read_module(path: str | os.PathLike[str], *, without: Collection[str] = ()) -> Module:
     """Read one `.ko`, `.ko.gz`, `.ko.xz` or `.ko.zst`.
-
-    :param brief: leave out what is needed to judge the module itself alone, half of the time that reading it takes:
-        relocations, parameters, type information, signature
-    :param digests: work out what the signature signs: only where a key to verify it with is at hand is that asked for
 
     A file that is no module (empty, no ELF file, a broken archive, a shared library) is returned all the same, with
     `Module.error` set: a kernel has an answer to it.
 
+    :param without: of `PARTS`, what nobody is going to ask for, and which then is not read; `signature` without
+        `digests` costs next to nothing. A prediction needs them all, but `digests` for a kernel of which no keys are
+        known.
     :raises UnreadableError: the file cannot be opened or read
     """
     raw = read_bytes(path)
@@ -59,7 +63,7 @@ def read_module(path: str | os.PathLike[str], *, brief: bool = False, digests: b
         data = decompress(raw, path)
     except UnreadableError as error:
         return parse_module(b"", os.fspath(path), kind, error.reason)
-    module = parse_module(data, os.fspath(path), kind, brief=brief, digests=digests)
+    module = parse_module(data, os.fspath(path), kind, without=without)
     feature = _compression_feature(raw[:8].ljust(8, b"\0"), kind)
     return replace(module, compression_feature=feature) if feature else module
 
@@ -74,13 +78,7 @@ def _compression_feature(start: bytes, kind: str | None) -> str | None:
 
 
 def parse_module(
-    data: bytes,
-    path: str,
-    kind: str | None = None,
-    error: str | None = None,
-    *,
-    brief: bool = False,
-    digests: bool = True,
+    data: bytes, path: str, kind: str | None = None, error: str | None = None, *, without: Collection[str] = ()
 ) -> Module:
     """The facts in the plain bytes `data` of a module; `path` and `kind` (its compression) are only recorded."""
     image = Image(data)
@@ -103,12 +101,12 @@ def parse_module(
         symbols=image.loader_symbols(),
         exports=read_exports(image, name),
         export_sections=export_sections(image),
-        relocations=() if brief else read_relocations(image),
-        parameters=None if brief else read_parameters(image),
+        relocations=() if "relocations" in without else read_relocations(image),
+        parameters=None if "parameters" in without else read_parameters(image),
         this_module_size=this_module.sh_size if this_module and this_module.sh_type != SHT_NOBITS else None,
-        btf=None if brief else _content(image, ".BTF"),
-        btf_base=None if brief else _content(image, ".BTF.base"),
-        signature=None if brief else read_signature(data, digests=digests),
+        btf=None if "btf" in without else _content(image, ".BTF"),
+        btf_base=None if "btf" in without else _content(image, ".BTF.base"),
+        signature=None if "signature" in without else read_signature(data, digests="digests" not in without),
         entry_points=read_entry_points(image),
         unnamed_versions=count_unnamed_versions(image),
     )

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from ..errors import UnreadableError
 from ..files import is_file, read_bytes
-from ..module import Export, Module, read_module
+from ..module import PARTS, Export, Module, read_module
 from ..module.facts import STB_WEAK, exports_by_name
 from ..version import parse_version
 from .kmod import Depmod, Modprobe, Softdeps, configuration, read_lines, underscores
@@ -172,9 +172,9 @@ class ModulesDir:
             self._read[name] = self._module(self.picked(name))
         return self._read[name]
 
-    def _module(self, picked: Sequence[str], *, brief: bool = False) -> Module | None:
+    def _module(self, picked: Sequence[str], without: Collection[str] = ()) -> Module | None:
         try:
-            return read_module(os.path.join(self.path, picked[0]), brief=brief) if len(picked) == 1 else None
+            return read_module(os.path.join(self.path, picked[0]), without=without) if len(picked) == 1 else None
         except UnreadableError:
             return None
 
@@ -205,7 +205,7 @@ class ModulesDir:
         users: dict[str, _User] = {}
         for name in sorted(self._files):
             picked = self.picked(name)
-            if module := self._module(picked, brief=True):
+            if module := self._module(picked, PARTS):
                 path = picked[0].removeprefix("kernel/").partition(".ko")[0]
                 rows += [export._replace(owner=path) for export in module.exports]
                 users[name] = _User.of(module, picked[0])
