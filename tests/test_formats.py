@@ -40,7 +40,8 @@ from markdown_it.token import Token
 from modcheck import Prediction, predict, read_module, read_target
 from modcheck.advice import advise
 from modcheck.advice.rules import RULES
-from modcheck.loader.facts import Cause, LogLine, Unknown
+from modcheck.loader.causes import Cause
+from modcheck.loader.facts import LogLine, Unknown
 from modcheck.report import FORMATS, Context, Result, Totals, format_named
 from modcheck.report.markdown import _escaped as in_a_sentence
 from modcheck.report.words import printable

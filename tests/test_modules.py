@@ -11,7 +11,7 @@ import json
 import lzma
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -128,7 +128,8 @@ def test_compression_changes_no_fact(kind: str | None, path: Path, module: Modul
     scratch.write_bytes(COMPRESSIONS[kind](lzma.decompress(path.read_bytes())))
     other = read_module(scratch)
     assert other.compression == kind
-    assert replace(other, path=module.path, compression="xz", compression_feature=module.compression_feature) == module
+    differing = {one.name for one in fields(Module) if getattr(other, one.name) != getattr(module, one.name)}
+    assert differing <= {"path", "compression", "compression_feature"}
 
 
 def test_the_recorded_modules_have_what_is_to_be_proved() -> None:

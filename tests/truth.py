@@ -23,14 +23,12 @@ from modcheck.module.facts import (
     Elf,
     Export,
     Header,
-    Message,
     Parameter,
     Relocations,
     Section,
-    Signature,
-    Signer,
     Symbol,
 )
+from modcheck.module.signature import Message, Signature, Signer
 from modcheck.target.builtin import Builtin
 from modcheck.target.certificates import Certificate
 from modcheck.target.facts import Symbols

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ..loader.facts import Cause, Finding, Prediction, TypeChange
+from ..loader.causes import Cause, TypeChange
+from ..loader.facts import Finding, Prediction
 from ..target.built import NOTHING, Built
 from ..target.facts import Target
 from .case import Case

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ..loader.facts import Cause, Confidence
+from ..loader.causes import Cause, Confidence
 from ..target.kconfig import Config
 from ..target.vermagic import option_of
 from .case import Case, word

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import NamedTuple
 
-from ..loader.facts import Finding, Prediction, TypeChange, Unknown
+from ..loader.causes import TypeChange
+from ..loader.facts import Finding, Prediction, Unknown
 from ..module.facts import Module
 from ..target.built import Built
 from ..target.facts import Target

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ..loader.facts import Cause
+from ..loader.causes import Cause
 from .builds import architecture, compiler, dkms, options, releases, struct_module
 from .case import Case
 from .crcs import differing_crcs, no_crcs_in_module, stale_table

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..loader import needs
-from ..loader.facts import Cause, Confidence, Prediction
+from ..loader.causes import Cause, Confidence
+from ..loader.facts import Prediction
 from ..target.built import Table
 from ..target.symvers import KERNEL
 from .case import Case, date, some

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..loader import needs
-from ..loader.facts import Fetch, Prediction, Unknown
+from ..loader.causes import Fetch
+from ..loader.facts import Prediction, Unknown
 from ..target.facts import Target
 
 #: the files that a board has, those that tell most last, each with its option

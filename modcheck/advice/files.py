@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator
 
 from ..loader import needs
-from ..loader.facts import Cause
+from ..loader.causes import Cause
 from .case import Case
 from .releases import headers
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from difflib import SequenceMatcher
 from functools import lru_cache
 
-from ..loader.facts import Cause
+from ..loader.causes import Cause
 from ..loader.stages.license import GPL_COMPATIBLE
 from ..target.facts import Symbols
 from .case import Case, some

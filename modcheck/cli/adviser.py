@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..loader.facts import Prediction, TypeChange
+from ..loader.causes import TypeChange
+from ..loader.facts import Prediction
 from ..target import Target
 
 if TYPE_CHECKING:

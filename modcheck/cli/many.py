@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -22,20 +21,26 @@ from .common import status_of
 #: debug information is read of so many modules of a call: that takes seconds each
 LOOKED_INTO = 10
 #: so many modules at most are read at once and kept, in one process
-TOGETHER = 24
+TOGETHER = 128
 
 
-@dataclass
 class Question:
-    """What is asked of each module: the kernel, how modules are loaded, and which reports are made."""
+    """What is asked of each module: the kernel, how modules are loaded, and which reports are made.
 
-    target: Target
-    adviser: Adviser
-    loading: Mapping[str, Any]
-    """keyword arguments of `predict`: loader, loaded, force_…, arguments, ignore"""
-    strict: bool
-    contexts: Sequence[tuple[str, Context]]
-    """formats, each with its context"""
+    :ivar loading: keyword arguments of `predict`: loader, loaded, force_…, arguments, ignore
+    :ivar contexts: formats, each with its context
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        adviser: Adviser,
+        loading: Mapping[str, Any],
+        strict: bool,
+        contexts: Sequence[tuple[str, Context]],
+    ) -> None:
+        self.target, self.adviser, self.loading = target, adviser, loading
+        self.strict, self.contexts = strict, contexts
 
     @cached_property
     def without(self) -> frozenset[str]:
@@ -72,14 +77,16 @@ class Fate(NamedTuple):
     """why it could not be read, or is no module"""
 
 
-@dataclass
 class Sums:
-    """What is left of all of them."""
+    """What is left of all of them.
 
-    totals: Totals = field(default_factory=Totals)
-    statuses: set[int] = field(default_factory=set)
-    rules: set[str] = field(default_factory=set)
-    """all that found anything, or could not decide"""
+    :ivar rules: all that found anything, or could not decide
+    """
+
+    def __init__(self) -> None:
+        self.totals = Totals()
+        self.statuses: set[int] = set()
+        self.rules: set[str] = set()
 
     def add(self, result: Result, strict: bool) -> None:
         self.totals.add(result)

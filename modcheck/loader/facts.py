@@ -13,6 +13,7 @@ from ..target.symvers import KERNEL
 from ..version import Version
 
 if TYPE_CHECKING:
+    from .causes import Cause, Fetch
     from .visible import View
 
 #: how the assumption begins that the modules which are needed are there; their names follow
@@ -20,7 +21,6 @@ INSTALLED = "installed there, of that build, and not proprietary: "
 
 Level = Literal["error", "warning", "note"]
 Verdict = Literal["loads", "refused", "unknown"]
-Confidence = Literal["certain", "likely", "possible"]
 
 
 class LogLine(NamedTuple):
@@ -58,48 +58,6 @@ class Finding:
         return found
 
 
-class TypeChange(NamedTuple):
-    """A structure (or another type) that two builds lay out differently, and the first place where they do."""
-
-    type: str
-    """in C's words: `struct cdev`"""
-    member: str
-    """the first member that differs; empty where the type has none"""
-    change: str
-    """what differs, in words"""
-    symbols: tuple[str, ...]
-    """the symbols of other CRCs that have it in their signature, or reach it from there"""
-    by_way_of: str = ""
-    """the type in the signature through which it is reached, where it is not there itself"""
-
-
-class Cause(NamedTuple):
-    """Why a module is refused, or cannot be judged, as far as the facts tell; filled in by advice/."""
-
-    name: str
-    """one word, stable"""
-    confidence: Confidence
-    """`certain`: the facts leave no other; `likely`: the commonest by far of what leaves such facts; `possible`"""
-    why: str
-    evidence: tuple[str, ...]
-    """what it rests on, each with where it stands"""
-    fix: tuple[str, ...]
-    """commands, in their order, and what else to do"""
-    explains: tuple[str, ...]
-    """the rules whose findings it is about"""
-    types: tuple[TypeChange, ...] = ()
-
-
-class Fetch(NamedTuple):
-    """A file of the board, and what it decides."""
-
-    file: str
-    option: str
-    """the option that takes it"""
-    decides: tuple[str, ...]
-    """rules"""
-
-
 class Unknown(NamedTuple):
     """A check that could refuse, and lacks a fact: which rule, and what would supply it."""
 
@@ -119,9 +77,11 @@ def _first(records: Sequence[tuple[str, int]], name: str) -> dict[str, int]:
     return next(({name: crc} for one, crc in records if one == name), {})
 
 
-@dataclass(eq=False)
 class Load:
-    """One attempt to load a module: all that a stage may look at. What several of them ask for is worked out once."""
+    """One attempt to load a module: all that a stage may look at. What several of them ask for is worked out once.
+
+    Made for each pair of module and kernel, and so without a dataclass' ceremony.
+    """
 
     module: Module
     target: Target
@@ -136,7 +96,7 @@ class Load:
     """those, and the ones that are loaded before this module because it needs them"""
     proprietary: frozenset[str] = frozenset()
     """those of them that taint the kernel as proprietary"""
-    dependencies: Mapping[str, Prediction] = field(default_factory=dict)
+    dependencies: Mapping[str, Prediction]
     """predictions for the modules at hand that modprobe loads first because this one needs them, in its order"""
     rivals: tuple[str, ...] = ()
     """those of them of which it is not certain that the first is refused first"""
@@ -148,6 +108,10 @@ class Load:
     force_modversion: bool = False
     arguments: str = ""
     """what is given for its parameters"""
+
+    def __init__(self, **facts: Any) -> None:
+        self.dependencies = {}
+        self.__dict__.update(facts)
 
     @cached_property
     def recorded(self) -> RecordedVersions:
@@ -213,7 +177,7 @@ Answer = Finding | Unknown
 Stage = Callable[[Load], Iterator[Answer]]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Prediction:
     """What the target does with the module, up to the moment it would call the module's init function."""
 
@@ -249,6 +213,9 @@ class Prediction:
     """what modprobe --force would do here, and what that risks; filled in by advice/"""
     fetch: tuple[Fetch, ...] = ()
     """what of the board would decide the checks that are open, the shortest list; filled in by advice/"""
+
+    def __repr__(self) -> str:
+        return f"<Prediction {self.module.path}: {self.verdict}{f' ({self.errno})' if self.errno else ''}>"
 
 
 def line(text: str, order: int = 0, once: str | None = None) -> LogLine:

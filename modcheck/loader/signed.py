@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..module.facts import Signer
+from ..module.signature import Signer
 
 
 def fits(signer: Signer, key: bytes) -> bool | None:

@@ -36,7 +36,7 @@ class ModuleSet:
 _KERNEL_ALONE = frozenset((KERNEL, None))
 
 #: of so many modules the symbols are looked up one by one
-ONE_BY_ONE = 8
+ONE_BY_ONE = 128
 
 
 class Visible:
@@ -88,7 +88,7 @@ class Visible:
 
         None where tables and modules have too much to say of the same symbols.
         """
-        known = self.target.symbols.rows if self.target.symbols else Rows({}, {}, set(), {})
+        known = self.target.symbols.rows if self.target.symbols else Rows()
         if known is None:
             return None
         absent = known.by_module.keys() & self.replaced
@@ -97,7 +97,7 @@ class Visible:
         gone = [name for owner in absent for name in known.by_module[owner] if known.owners[name] == owner]
         if not known.several.isdisjoint(gone):
             return None
-        plain = Rows(known.owners.copy(), known.crcs.copy(), known.several.copy(), {})
+        plain = Rows(known)
         for name in gone:
             del plain.owners[name]
             plain.crcs.pop(name, None)

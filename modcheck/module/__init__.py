@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ..arch import arch_of_machine
 from ..errors import UnreadableError
 from ..files import compression, decompress, read_bytes
 from .elf import Image, machine_name
-from .facts import SHF_ALLOC, SHT_NOBITS, Elf, Export, Header, Module, Section, Signature, Symbol
-from .parameters import read_parameters
+from .facts import SHF_ALLOC, SHT_NOBITS, SIGNATURE_MARKER, Elf, Export, Header, Module, Section, Symbol
 from .relocations import read_relocations
-from .signature import read_signature
 from .tables import (
     count_unnamed_versions,
     export_sections,
@@ -24,6 +23,10 @@ from .tables import (
     read_versions,
     read_versions_ext,
 )
+
+if TYPE_CHECKING:
+    from .facts import Parameter
+    from .signature import Signature
 
 #: The .xz File Format, 2.1.1.2: checks that all decoders know; RFC 1952, 2.3.1: the flag of a file's name
 _PLAIN_CHECKS, _XZ_CHECKS = (0, 1), {4: "CRC64", 10: "SHA-256"}
@@ -39,7 +42,6 @@ __all__ = [
     "Header",
     "Module",
     "Section",
-    "Signature",
     "Symbol",
     "parse_module",
     "read_module",
@@ -102,14 +104,30 @@ def parse_module(
         exports=read_exports(image, name),
         export_sections=export_sections(image),
         relocations=() if "relocations" in without else read_relocations(image),
-        parameters=None if "parameters" in without else read_parameters(image),
+        parameters=None if "parameters" in without else _parameters(image),
         this_module_size=this_module.sh_size if this_module and this_module.sh_type != SHT_NOBITS else None,
         btf=None if "btf" in without else _content(image, ".BTF"),
         btf_base=None if "btf" in without else _content(image, ".BTF.base"),
-        signature=None if "signature" in without else read_signature(data, digests="digests" not in without),
+        signature=None if "signature" in without else _signature(data, digests="digests" not in without),
         entry_points=read_entry_points(image),
         unnamed_versions=count_unnamed_versions(image),
     )
+
+
+def _parameters(image: Image) -> tuple[Parameter, ...] | None:
+    if not image.elf.named.get("__param"):
+        return ()
+    from .parameters import read_parameters
+
+    return read_parameters(image)
+
+
+def _signature(data: bytes, *, digests: bool) -> Signature | None:
+    if not data.endswith(SIGNATURE_MARKER):
+        return None
+    from .signature import read_signature
+
+    return read_signature(data, digests=digests)
 
 
 def _content(image: Image, name: str) -> bytes | None:

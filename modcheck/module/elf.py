@@ -13,7 +13,7 @@ import sys
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from elftools.elf.enums import ENUM_E_MACHINE
 from elftools.elf.structs import ELFStructs
@@ -41,35 +41,30 @@ _UNSIGNED = {1: "B", 2: "H", 4: "I", 8: "Q"}
 _MACHINE_NAMES = {value: name for name, value in ENUM_E_MACHINE.items() if isinstance(value, int)}
 
 
-class _Table(NamedTuple):
+class _Table:
     """The layout of a record: its struct, and where its fields begin."""
 
-    record: struct.Struct
-    offsets: dict[str, int]
-
-    @classmethod
-    def of(cls, fields: Any, order: str) -> _Table:
+    def __init__(self, fields: Any, order: str) -> None:
         """From the struct that pyelftools has for it; what identifies the file is left out of the header."""
         sizes = {field.name: field.sizeof() for field in fields.subcons if field.name != "e_ident"}
         places = [sum(list(sizes.values())[:index]) for index in range(len(sizes))]
-        return cls(struct.Struct(order + "".join(_UNSIGNED[size] for size in sizes.values())), dict(zip(sizes, places)))
-
-
-class _Layout(NamedTuple):
-    """The tables of one word size and byte order."""
-
-    header: _Table
-    section: _Table
-    symbol: _Table
+        self.record = struct.Struct(order + "".join(_UNSIGNED[size] for size in sizes.values()))
+        self.offsets = dict(zip(sizes, places))
 
 
 @cache
-def _layout(bits: int, endianness: Endianness) -> _Layout:
+def _layout(bits: int, endianness: Endianness) -> tuple[_Table, _Table, _Table]:
+    """The tables of one word size and byte order: the header, section headers, symbols."""
     structs = ELFStructs(little_endian=endianness == "little", elfclass=bits)
     structs.create_basic_structs()
-    structs.create_advanced_structs()
+    # of all others only these are needed, and making them all takes longer than reading the module
+    structs._create_shdr()
+    structs._create_sym()
     order = _order(endianness)
-    return _Layout(*(_Table.of(fields, order) for fields in (structs.Elf_Ehdr, structs.Elf_Shdr, structs.Elf_Sym)))
+    header, section, symbol = (
+        _Table(fields, order) for fields in (structs.Elf_Ehdr, structs.Elf_Shdr, structs.Elf_Sym)
+    )
+    return header, section, symbol
 
 
 def machine_name(machine: int) -> str:
@@ -96,7 +91,7 @@ def decode_header(raw: bytes, bits: int, endianness: Endianness) -> Header | Non
     size = HEADER_SIZE[bits]
     if len(raw) < size:
         return None
-    fields = _layout(bits, endianness).header.record.unpack(raw[_IDENT:size])
+    fields = _layout(bits, endianness)[0].record.unpack(raw[_IDENT:size])
     return Header(fields[0], fields[1], fields[3], fields[5], fields[6], fields[10], fields[11], fields[12])
 
 
@@ -188,7 +183,7 @@ class Image:
         end = start + size * self.header.e_shnum
         if end > len(self.data):
             return ()
-        rows = list(_layout(self.bits, self.endianness).section.record.iter_unpack(self.data[start:end]))
+        rows = list(_layout(self.bits, self.endianness)[1].record.iter_unpack(self.data[start:end]))
         names = b""
         if self.header.e_shstrndx < len(rows):
             offset, length = rows[self.header.e_shstrndx][4:6]
@@ -228,7 +223,7 @@ class Image:
     def symbols(self) -> Symbols:
         """The first symbol table; empty where there is none."""
         data = self.bytes_of(self.symtab) if self.symtab else b""
-        return Symbols(data, _layout(self.bits, self.endianness).symbol, self.endianness)
+        return Symbols(data, _layout(self.bits, self.endianness)[2], self.endianness)
 
     @cached_property
     def symtab(self) -> Section | None:

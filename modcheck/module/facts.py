@@ -9,14 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..arch import Endianness
+
+if TYPE_CHECKING:
+    from .signature import Signature
 
 SHN_UNDEF, SHN_LORESERVE, SHN_LIVEPATCH, SHN_ABS, SHN_COMMON = 0, 0xFF00, 0xFF20, 0xFFF1, 0xFFF2
 SHT_NULL, SHT_PROGBITS, SHT_SYMTAB, SHT_STRTAB, SHT_RELA, SHT_NOBITS, SHT_REL = 0, 1, 2, 3, 4, 8, 9
 SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR = 1, 2, 4
 STB_WEAK, STT_REGISTER = 2, 13
+#: what a signed module ends with (scripts/sign-file)
+SIGNATURE_MARKER = b"~Module signature appended~\n"
 _WX = SHF_WRITE | SHF_EXECINSTR
 
 
@@ -114,63 +119,6 @@ class Parameter(NamedTuple):
     array: bool
 
 
-class Signer(NamedTuple):
-    """One signer of a PKCS#7 message: whose key, and what is signed with it."""
-
-    name: str
-    """in words: the issuer of its certificate, or the key's identifier"""
-    issuer: bytes
-    """DER of the name that issued its certificate; empty where `key_id` tells the key"""
-    serial: int
-    """the certificate's serial number"""
-    key_id: bytes
-    """the certificate's subject key identifier; empty where issuer and serial tell it"""
-    hash: str
-    """of the digest: `sha256`, or an OID"""
-    algorithm: str
-    """of the signature, in asn1crypto's words: `rsassa_pkcs1v15`, `sha256_rsa`, `sha384_ecdsa`, or an OID"""
-    attributes: bool
-    """whether attributes are signed, and not the data itself"""
-    value: bytes
-    """the signature itself"""
-    digest: bytes
-    """of the module's signed part; empty where this Python does not know the hash"""
-
-
-class Message(NamedTuple):
-    """A PKCS#7 message of signed data (RFC 2315, RFC 5652)."""
-
-    version: int
-    is_data: bool
-    """whether plain data is signed, and nothing of a type of its own"""
-    attached: bool
-    """whether the message has the data in it, too"""
-    certificates: int
-    """how many it brings along"""
-    signers: tuple[Signer, ...]
-
-
-class Signature(NamedTuple):
-    """The trailer of a signed module (`include/uapi/linux/module_signature.h`): fields, then lengths in bytes.
-
-    `sig_len` counts the signature itself; `trailer_length` all that follows the signed image, the 28-byte marker
-    included. `fields` is None where the file is too short to hold the 12-byte structure before the marker.
-    """
-
-    fields: tuple[int, int, int, int, int] | None
-    """algo, hash, id_type, signer_len, key_id_len"""
-    padding_is_zero: bool
-    sig_len: int
-    trailer_length: int
-    message: Message | None
-    """the signature itself; None where it is no PKCS#7 message, or a broken one"""
-
-    @property
-    def signers(self) -> tuple[Signer, ...]:
-        """Who signed, as far as the message can be read."""
-        return self.message.signers if self.message else ()
-
-
 class Elf(NamedTuple):
     """The ELF container, as far as the kernel's validity checks read it.
 
@@ -224,7 +172,7 @@ class Elf(NamedTuple):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Module:
     """One kernel module as its file declares it."""
 
@@ -275,6 +223,9 @@ class Module:
     def __post_init__(self) -> None:
         names = tuple([symbol.name for symbol in self.symbols if symbol.shndx == SHN_UNDEF])
         object.__setattr__(self, "imports", names)
+
+    def __repr__(self) -> str:
+        return f"<Module {self.name or self.path}: {self.vermagic or 'no vermagic'}>"
 
     def info(self, tag: str) -> str | None:
         """The first value of modinfo's `tag`, as the kernel's get_modinfo() takes it; None when there is none."""

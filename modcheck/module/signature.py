@@ -7,15 +7,71 @@ From the end of the file backwards: a marker of 28 bytes, a structure of 12, the
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from .facts import Message, Signature, Signer
+from .facts import SIGNATURE_MARKER
 
-MARKER = b"~Module signature appended~\n"
 _STRUCTURE = 12
 _ID_PKCS7 = 2
 #: bytes of the signatures by RSA, and by the two curves that are common
 _SIZES = (512, 384, 256, *range(104, 95, -1), *range(72, 65, -1))
+
+
+class Signer(NamedTuple):
+    """One signer of a PKCS#7 message: whose key, and what is signed with it."""
+
+    name: str
+    """in words: the issuer of its certificate, or the key's identifier"""
+    issuer: bytes
+    """DER of the name that issued its certificate; empty where `key_id` tells the key"""
+    serial: int
+    """the certificate's serial number"""
+    key_id: bytes
+    """the certificate's subject key identifier; empty where issuer and serial tell it"""
+    hash: str
+    """of the digest: `sha256`, or an OID"""
+    algorithm: str
+    """of the signature, in asn1crypto's words: `rsassa_pkcs1v15`, `sha256_rsa`, `sha384_ecdsa`, or an OID"""
+    attributes: bool
+    """whether attributes are signed, and not the data itself"""
+    value: bytes
+    """the signature itself"""
+    digest: bytes
+    """of the module's signed part; empty where this Python does not know the hash"""
+
+
+class Message(NamedTuple):
+    """A PKCS#7 message of signed data (RFC 2315, RFC 5652)."""
+
+    version: int
+    is_data: bool
+    """whether plain data is signed, and nothing of a type of its own"""
+    attached: bool
+    """whether the message has the data in it, too"""
+    certificates: int
+    """how many it brings along"""
+    signers: tuple[Signer, ...]
+
+
+class Signature(NamedTuple):
+    """The trailer of a signed module (`include/uapi/linux/module_signature.h`): fields, then lengths in bytes.
+
+    `sig_len` counts the signature itself; `trailer_length` all that follows the signed image, the 28-byte marker
+    included. `fields` is None where the file is too short to hold the 12-byte structure before the marker.
+    """
+
+    fields: tuple[int, int, int, int, int] | None
+    """algo, hash, id_type, signer_len, key_id_len"""
+    padding_is_zero: bool
+    sig_len: int
+    trailer_length: int
+    message: Message | None
+    """the signature itself; None where it is no PKCS#7 message, or a broken one"""
+
+    @property
+    def signers(self) -> tuple[Signer, ...]:
+        """Who signed, as far as the message can be read."""
+        return self.message.signers if self.message else ()
 
 
 def read_signature(data: bytes, *, digests: bool = True) -> Signature | None:
@@ -23,11 +79,11 @@ def read_signature(data: bytes, *, digests: bool = True) -> Signature | None:
 
     :param digests: work out what was signed; a kernel of which no keys are known is not asked whether it fits
     """
-    if not data.endswith(MARKER):
+    if not data.endswith(SIGNATURE_MARKER):
         return None
-    body = data[: -len(MARKER)]
+    body = data[: -len(SIGNATURE_MARKER)]
     if len(body) <= _STRUCTURE:
-        return Signature(None, True, 0, len(MARKER), None)
+        return Signature(None, True, 0, len(SIGNATURE_MARKER), None)
     raw = body[-_STRUCTURE:]
     sig_len = int.from_bytes(raw[8:], "big")
     start = len(body) - _STRUCTURE - sig_len
@@ -36,7 +92,7 @@ def read_signature(data: bytes, *, digests: bool = True) -> Signature | None:
         fields=(raw[0], raw[1], raw[2], raw[3], raw[4]),
         padding_is_zero=not any(raw[5:8]),
         sig_len=sig_len,
-        trailer_length=len(MARKER) + _STRUCTURE + sig_len,
+        trailer_length=len(SIGNATURE_MARKER) + _STRUCTURE + sig_len,
         message=_message(body[start:-_STRUCTURE], body[:start] if digests else None) if is_pkcs7 else None,
     )
 

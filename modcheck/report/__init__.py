@@ -7,13 +7,28 @@ A format that reports on modules has three functions: `entry` makes the part of 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from importlib import import_module
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..loader.facts import INSTALLED, Prediction
 from ..target.facts import Target
 from .style import Style
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Format(Protocol):
+        """The functions of a format's file."""
+
+        def entry(self, result: Result, context: Context) -> str:
+            """The part of one module; empty for none."""
+
+        def document(self, entries: Iterable[str], totals: Totals, context: Context) -> Iterator[str]:
+            """The whole report in pieces, of the parts in their order."""
+
+        def failure(self, reason: str, loader: str, modcheck_version: str) -> str:
+            """The report where the target is none, or broken; empty where the format has no words for it."""
+
 
 #: the formats of `check`, as --format names them; each is a file here
 FORMATS = ("text", "json", "markdown", "junit", "sarif", "github")
@@ -32,12 +47,12 @@ class Context(NamedTuple):
     verbose: bool = False
 
 
-@dataclass(slots=True)
 class Assumptions:
     """What many predictions assume, each once; of the modules that must be installed one list."""
 
-    installed: dict[str, None] = field(default_factory=dict)
-    others: dict[str, None] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.installed: dict[str, None] = {}
+        self.others: dict[str, None] = {}
 
     def add(self, assumed: Iterable[str]) -> None:
         for text in assumed:
@@ -55,19 +70,19 @@ class Assumptions:
         return [*self.others, *([INSTALLED + ", ".join(self.installed)] if self.installed else [])]
 
 
-@dataclass(slots=True)
 class Totals:
-    """The sums over all modules of a report."""
+    """The sums over all modules of a report.
 
-    modules: int = 0
-    """all that were given, readable or not"""
-    verdicts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("loads", "refused", "unknown"), 0))
-    """of those that are kernel modules"""
-    errors: int = 0
-    """files that cannot be read, or are no kernel modules"""
-    ignored: int = 0
-    """findings, and checks that are open, that were told not to decide"""
-    assumptions: Assumptions = field(default_factory=Assumptions)
+    :ivar modules: all that were given, readable or not
+    :ivar verdicts: of those that are kernel modules
+    :ivar errors: files that cannot be read, or are no kernel modules
+    :ivar ignored: findings, and checks that are open, that were told not to decide
+    """
+
+    def __init__(self) -> None:
+        self.modules = self.errors = self.ignored = 0
+        self.verdicts = dict.fromkeys(("loads", "refused", "unknown"), 0)
+        self.assumptions = Assumptions()
 
     @property
     def assumed(self) -> list[str]:
@@ -95,19 +110,6 @@ class Totals:
         self.errors += other.errors
         self.ignored += other.ignored
         self.assumptions.merge(other.assumptions)
-
-
-class Format(Protocol):
-    """The functions of a format's file."""
-
-    def entry(self, result: Result, context: Context) -> str:
-        """The part of one module; empty for none."""
-
-    def document(self, entries: Iterable[str], totals: Totals, context: Context) -> Iterator[str]:
-        """The whole report in pieces, of the parts in their order."""
-
-    def failure(self, reason: str, loader: str, modcheck_version: str) -> str:
-        """The report where the target is none, or broken; empty where the format has no words for it."""
 
 
 def format_named(name: str) -> Format:

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..advice.releases import headers
-from ..loader.facts import Prediction, TypeChange
+from ..loader.causes import TypeChange
+from ..loader.facts import Prediction
 from ..module.facts import Export
 from ..target.difference import SymbolChange, SymbolDifference
 from ..target.facts import Target

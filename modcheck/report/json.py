@@ -6,8 +6,10 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ..loader.facts import Cause, Finding, Prediction, TypeChange
-from ..module.facts import Export, Module, Parameter, Signature
+from ..loader.causes import Cause, TypeChange
+from ..loader.facts import Finding, Prediction
+from ..module.facts import Export, Module, Parameter
+from ..module.signature import Signature
 from ..target.facts import Target
 from . import Context, Result, Totals
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from ..loader.facts import Cause, Prediction
+from ..loader.causes import Cause
+from ..loader.facts import Prediction
 from . import Context, Result, Totals
 from .style import Style
 from .text import target_lines

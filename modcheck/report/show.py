@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ..module.facts import Module, Parameter, Signature
+from ..module.facts import Module, Parameter
+from ..module.signature import Signature
 from ..target.facts import Target
 from .style import Style
 

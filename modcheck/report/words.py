@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from ..loader.facts import Cause, Finding, Prediction
+from ..loader.causes import Cause
+from ..loader.facts import Finding, Prediction
 from ..target.facts import Target
 from . import Totals
 

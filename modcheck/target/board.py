@@ -17,10 +17,11 @@ from ..files import is_file, list_folder, read_bytes
 from ..module.facts import Export
 from .btf import read_btf
 from .facts import is_true
+from .sources import CAPTURE, CAPTURE_END
 from .symvers import KERNEL, Symvers, render
 
-#: what `modcheck capture` begins and ends with; a later form has another number
-CAPTURE, CAPTURE_END, _FORM = "modcheck/capture", "modcheck/missing", "modcheck capture 1"
+#: what a capture begins with; a later form has another number
+_FORM = "modcheck capture 1"
 _EXPORT = re.compile(rb"(?m)^\S+ \S __ksymtab_(\S+)$")
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from elftools.common.exceptions import ELFError
-from elftools.elf.elffile import ELFFile
-
 from ..arch import Endianness
 from ..btf import MAGIC, Btf
 from ..errors import UnreadableError
@@ -18,6 +15,9 @@ def read_btf(path: str) -> Btf | None:
 
     :raises UnreadableError: it cannot be read, or is no ELF file
     """
+    from elftools.common.exceptions import ELFError  # takes a quarter of a short run, which mostly has no use for it
+    from elftools.elf.elffile import ELFFile
+
     try:
         with open_binary(path) as file:
             start = file.read(2)

@@ -12,22 +12,20 @@ from functools import cache
 from io import BytesIO
 from typing import NamedTuple
 
-from elftools.elf.elffile import ELFFile
-
 from ..errors import ModcheckError
 from ..files import is_file, read_plain
+from ..module.facts import SIGNATURE_MARKER
 from .kconfig import Config, read_config
 from .symvers import Symvers, read_symvers
 from .tree import Tree, is_tree
 from .vermagic import compose
 
-_MARKER = b"~Module signature appended~\n"
-#: debug information larger than this is not looked into for the folder alone
 #: what compilers sign with, and the whole of it
 _COMPILERS = (
     (b"GCC: (", rb"GCC: \([ -~]{3,120}(?=\0)"),
     (b"clang version ", rb"[\w .-]*clang version [ -~]{3,120}(?=\0)"),
 )
+#: debug information larger than this is not looked into for the folder alone
 _MOST_DEBUG = 8 << 20
 
 
@@ -182,6 +180,8 @@ def _comp_dir(data: bytes) -> str | None:
     """The folder that the compiler ran in: kbuild until 6.12 runs it in the tree."""
     if b".debug_info\0" not in data:
         return None
+    from elftools.elf.elffile import ELFFile  # takes as long as all the rest of a short run
+
     try:
         elf = ELFFile(BytesIO(data))
         section = elf.get_section_by_name(".debug_info")
@@ -196,6 +196,6 @@ def _comp_dir(data: bytes) -> str | None:
 
 def _behind_signature(data: bytes) -> int | None:
     """How many bytes follow the last marker of a signature; None where it is the end, or there is none."""
-    at = data.rfind(_MARKER)
-    behind = len(data) - at - len(_MARKER)
+    at = data.rfind(SIGNATURE_MARKER)
+    behind = len(data) - at - len(SIGNATURE_MARKER)
     return behind if at >= 0 and behind else None

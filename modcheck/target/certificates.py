@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import UnreadableError
 from ..files import read_bytes
-from ..module.facts import Signature, Signer
+
+if TYPE_CHECKING:
+    from ..module.signature import Signature, Signer
 
 
 class Certificate(NamedTuple):

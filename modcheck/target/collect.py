@@ -168,6 +168,8 @@ class Collector:
 
         :raises TargetError: nothing says which, and there are images of several releases
         """
+        if not paths and board is None:
+            return
         from .image import Image
 
         found: dict[str, Image] = {}

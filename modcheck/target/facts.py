@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import compress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ..arch import Endianness
 from ..btf import Btf
@@ -25,17 +25,21 @@ if TYPE_CHECKING:
     from .modules_dir import ModulesDir
 
 
-class Rows(NamedTuple):
-    """The first export of every name, all at once."""
+class Rows:
+    """The first export of every name, all at once.
 
-    owners: dict[str, str]
-    """symbol: the module that it comes from"""
-    crcs: dict[str, int | None]
-    """symbol: its CRC, of those in no namespace"""
-    several: set[str]
-    """symbols that more than one row has"""
-    by_module: dict[str, list[str]]
-    """the symbols of each module, but not the kernel's own"""
+    :ivar owners: symbol: the module that it comes from
+    :ivar crcs: symbol: its CRC, of those in no namespace
+    :ivar several: symbols that more than one row has
+    :ivar by_module: the symbols of each module, but not the kernel's own
+    """
+
+    def __init__(self, other: Rows | None = None) -> None:
+        """:param other: what it is a copy of, less `by_module`"""
+        self.owners: dict[str, str] = other.owners.copy() if other else {}
+        self.crcs: dict[str, int | None] = other.crcs.copy() if other else {}
+        self.several: set[str] = other.several.copy() if other else set()
+        self.by_module: dict[str, list[str]] = {}
 
     def enter(
         self, names: Sequence[str], owners: Sequence[str], crcs: Sequence[int | None], namespaces: Sequence[str]
@@ -93,7 +97,7 @@ class Symbols:
 
         Many modules are judged by it; for a few it is quicker to look up each name.
         """
-        rows = Rows({}, {}, set(), {})
+        rows = Rows()
         for of_kernel in (False, True):  # what is entered later goes before
             for table in reversed(self.tables):
                 columns = table.columns
@@ -112,7 +116,7 @@ class Symbols:
         return any(name in table.owners for table in self.tables)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Target:
     """One kernel that may be asked to load a module."""
 
@@ -159,6 +163,9 @@ class Target:
     """fact name: where it came from"""
     notes: tuple[str, ...] = ()
     """what contradicts what, and what an option replaced; whole sentences"""
+
+    def __repr__(self) -> str:
+        return f"<Target {self.release or 'of unknown release'}, {self.arch or 'unknown architecture'}>"
 
     @property
     def modversions(self) -> bool | None:
@@ -210,6 +217,8 @@ class Target:
 
 def _words(line: str) -> list[str]:
     """The words of a command line; quotes hold blanks together."""
+    if not line:
+        return []
     return re.findall(r'(?:[^\s"]|"[^"]*"?)+', line)
 
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..errors import TargetError
 from ..files import beginning, is_file, is_folder, list_folder, mount
-from .board import CAPTURE, CAPTURE_END, Board
 from .tree import Tree, find_tree, is_tree
 
 if TYPE_CHECKING:
+    from .board import Board
     from .profile import Profile
 
 #: files by which a modules directory is known; the last lies beside every out-of-tree module as well
@@ -32,22 +31,28 @@ _ENDS = (".itb", ".img", ".efi", ".gz", "vmlinuz", "vmlinux", "Image", "zImage",
 _PACKAGES = (".deb", ".rpm")
 
 
-@dataclass
-class Sources:
-    """What the given paths come to."""
+#: what `modcheck capture` begins and ends with
+CAPTURE, CAPTURE_END = "modcheck/capture", "modcheck/missing"
 
-    trees: list[Tree] = field(default_factory=list)
-    kernel: str | None = None
-    """an image that was named"""
-    images: list[str] = field(default_factory=list)
-    """files that may be the image, the likeliest first"""
-    release: str | None = None
-    """whose image it must be"""
-    modules_dir: str | None = None
-    config: str | None = None
-    symvers: str | None = None
-    board: Board | None = None
-    profile: Profile | None = None
+
+class Sources:
+    """What the given paths come to.
+
+    :ivar kernel: an image that was named
+    :ivar images: files that may be the image, the likeliest first
+    :ivar release: whose image it must be
+    """
+
+    def __init__(self) -> None:
+        self.trees: list[Tree] = []
+        self.images: list[str] = []
+        self.kernel: str | None = None
+        self.release: str | None = None
+        self.modules_dir: str | None = None
+        self.config: str | None = None
+        self.symvers: str | None = None
+        self.board: Board | None = None
+        self.profile: Profile | None = None
 
 
 def sort_sources(paths: Sequence[str], release: str | None, *, running: bool = False) -> Sources:
@@ -60,6 +65,8 @@ def sort_sources(paths: Sequence[str], release: str | None, *, running: bool = F
     """
     found = Sources()
     if running:
+        from .board import Board
+
         found.board = Board(os.sep)
         _root(os.sep, found.board.release() or os.uname().release, found)
     for path in paths:
@@ -104,6 +111,8 @@ def _add_archive(path: str, release: str | None, found: Sources) -> None:
     _mount(path, [path])
     if is_file(os.path.join(path, CAPTURE)):
         _only(path, "capture", found.board)
+        from .board import Board
+
         found.board = Board(path)
         if not found.board.captured:
             raise TargetError(path, "a capture of a later modcheck")

@@ -12,7 +12,6 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import NamedTuple
 
 from ..errors import TargetError
 from ..files import beginning, read_plain
@@ -26,21 +25,17 @@ _NO_CRC = b"0x00000000\t"
 #: in tables of modcheck's own, where it is not known who may use a symbol
 _UNKNOWN_KIND = "(unknown)"
 _KINDS = {False: "EXPORT_SYMBOL", True: "EXPORT_SYMBOL_GPL", None: _UNKNOWN_KIND}
-_MODERN_KINDS = frozenset(("EXPORT_SYMBOL", "EXPORT_SYMBOL_GPL"))
 _NOT_TAB_OR_NEWLINE = bytes(set(range(256)) - {9, 10})
+_MODERN_KINDS = frozenset(("EXPORT_SYMBOL", "EXPORT_SYMBOL_GPL"))
 #: so many symbols are searched for in the text before an index of all is worth its cost
 _SEARCHES = 100
 
 
-class Columns(NamedTuple):
+class Columns:
     """A table by columns, of one length."""
 
-    crcs: list[int]
-    names: list[str]
-    owners: list[str]
-    kinds: list[str]
-    """`EXPORT_SYMBOL`, `EXPORT_SYMBOL_GPL`"""
-    namespaces: list[str]
+    def __init__(self, crcs: list[int], names: list[str], owners: list[str], namespaces: list[str]) -> None:
+        self.crcs, self.names, self.owners, self.namespaces = crcs, names, owners, namespaces
 
 
 class Symvers:
@@ -59,8 +54,9 @@ class Symvers:
         self.path, self.whole, self.inferred, self._names_all = path, whole, inferred, names_all
         if data and not data.endswith(b"\n"):
             data += b"\n"
-        self._data = data if _is_regular(data) else b"".join(line + b"\n" for line in _checked(data, path))
-        self.rows = self._data.count(b"\n")
+        rows = _regular_rows(data)
+        self._data = data if rows is not None else b"".join(line + b"\n" for line in _checked(data, path))
+        self.rows = self._data.count(b"\n") if rows is None else rows
         self._searches = 0
 
     @cached_property
@@ -108,7 +104,7 @@ class Symvers:
         named = {path: owner_name(path) for path in set(cells[2::width])}
         owners = [named[path] for path in cells[2::width]]
         namespaces = cells[4::width] if width == 5 else [""] * self.rows
-        return Columns(crcs, names, owners, kinds, namespaces)
+        return Columns(crcs, names, owners, namespaces)
 
     def owner_path(self, name: str) -> str:
         """The path of the module that exports a symbol, as the table has it; empty where it has none."""
@@ -183,15 +179,16 @@ def render_rows(rows: Iterable[tuple[int, str, str, str, str]]) -> bytes:
     return "".join(map("0x%08x\t%s\t%s\t%s\t%s\n".__mod__, rows)).encode("utf-8", "surrogateescape")
 
 
-def _is_regular(data: bytes) -> bool:
-    """Whether each line begins like a CRC and has as many columns as the others; the digits are read with the row."""
+def _regular_rows(data: bytes) -> int | None:
+    """How many lines there are, if each begins like a CRC and has as many columns as the others; the digits are read
+    with the row."""
     shape = data.translate(None, _NOT_TAB_OR_NEWLINE)
     tabs = shape.count(b"\t")
     rows = len(shape) - tabs
     columns = tabs // (rows or 1)
     if columns not in (2, 3, 4) or shape != (b"\t" * columns + b"\n") * rows:
-        return False
-    return data.startswith(b"0x") and data.count(b"\n0x") == rows - 1
+        return None
+    return rows if data.startswith(b"0x") and data.count(b"\n0x") == rows - 1 else None
 
 
 def _checked(data: bytes, path: str) -> list[bytes]:

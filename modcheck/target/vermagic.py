@@ -117,13 +117,13 @@ def _processor_option(word: str) -> str | None:
 
 
 #: words that end a vermagic without a blank
-_LAST_WORDS = re.compile(r"(?:aarch64|riscv|ARC700|NDS32v3|AVR32v1|gcc-[\d.]+|RANDSTRUCT_\w+)$")
+_LAST_WORDS = r"(?:aarch64|riscv|ARC700|NDS32v3|AVR32v1|gcc-[\d.]+|RANDSTRUCT_\w+)$"
 
 
 def with_blank(vermagic: str) -> str:
     """`vermagic` as the kernel has it: copied from a terminal it often lacks the blank that ends its last token."""
     vermagic = vermagic.rstrip()
-    return vermagic if _LAST_WORDS.search(vermagic) else vermagic + " "
+    return vermagic if re.search(_LAST_WORDS, vermagic) else vermagic + " "
 
 
 def randstruct(config: Config) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ..loader.facts import TypeChange
+from ..loader.causes import TypeChange
 from .compare import Sides, differences
 from .graph import Types
 from .symtypes import Symtypes, changed, shared

@@ -6,7 +6,6 @@ Not the kernel's own check, and never a reason for it to refuse: modprobe loads 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -18,8 +17,9 @@ RULE = "depmod"
 @lru_cache(maxsize=4096)
 def _folder(path: str) -> str | None:
     """The release whose folder a path leads into."""
-    found = re.search(r"(?:^|/)lib/modules/([^/]+)/", path)
-    return found[1] if found else None
+    _, found, rest = f"/{path}".partition("/lib/modules/")
+    release, inside, _ = rest.partition("/")
+    return release if found and inside and release else None
 
 
 def depmod(load: Load) -> Iterator[Answer]:

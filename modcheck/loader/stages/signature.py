@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from ...module.facts import Signer
 from ...target.certificates import Certificate
 from ...target.facts import Target, is_true
 from ...version import Version
 from .. import needs
 from ..facts import Answer, Finding, Load, LogLine, Unknown, line, once
-from ..signed import fits
+
+if TYPE_CHECKING:
+    from ...module.signature import Signer
 
 RULE = "signature"
 _ID_PKCS7 = 2
@@ -174,6 +176,8 @@ def _arithmetic(load: Load, signers: tuple[Signer, ...]) -> Iterator[Answer]:
     certificate = trusted_key(load)
     if certificate is None or certificate.key is None:
         return
+    from ..signed import fits
+
     fitting = [fits(signer, certificate.key) for signer in signers if certificate.signed(signer)]
     if False in fitting:
         yield Finding(RULE, "error", "the module was changed after it was signed", "EKEYREJECTED")
