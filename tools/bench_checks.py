@@ -27,7 +27,11 @@ from modcheck.loader import predict_all
 from modcheck.module import PARTS
 from modcheck.report import Context
 
-LEFT_OUT = {"brief": PARTS, "relocations": PARTS - {"relocations"}, "signatures": {"parameters", "btf"}}
+LEFT_OUT = {
+    "brief": PARTS - {"signature"},
+    "relocations": PARTS - {"signature", "relocations"},
+    "signatures": PARTS - {"signature", "relocations", "digests"},
+}
 FLEET = 1000
 
 
