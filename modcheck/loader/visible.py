@@ -6,7 +6,7 @@ given with it, and from the target's modules directory or, where none is known, 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
 
 from ..module.facts import Export, Module, exports_by_name
@@ -35,8 +35,39 @@ class ModuleSet:
 
 _KERNEL_ALONE = frozenset((KERNEL, None))
 
-#: of so many modules the symbols are looked up one by one
-ONE_BY_ONE = 128
+#: of so many modules, or in a set of so many, symbols are looked up one by one
+ONE_BY_ONE = 100
+
+
+class Plain:
+    """What `View.find` tells first of a name, of many names at once: only what does not depend on who asks.
+
+    It is what the target's tables say, but for what one set of modules changes: the target's part is worked out once.
+    """
+
+    def __init__(self, rows: Rows, changed: dict[str, tuple[str | None, int | None]], several: set[str]) -> None:
+        """:param changed: module and CRC of the symbols that the set has; None for those that it takes away"""
+        self._rows, self._changed, self._several = rows, changed, several
+
+    def owners(self, names: Sequence[str]) -> list[str | None]:
+        """The module that each symbol comes from; None where nobody exports it."""
+        found = list(map(self._rows.owners.get, names))
+        if not self._changed.keys().isdisjoint(names):
+            changed = self._changed
+            return [changed[name][0] if name in changed else owner for name, owner in zip(names, found)]
+        return found
+
+    def crcs(self, names: Sequence[str]) -> list[int | None]:
+        """The CRC of each; None where there is none, or it is in a namespace."""
+        found = list(map(self._rows.crcs.get, names))
+        if not self._changed.keys().isdisjoint(names):
+            changed = self._changed
+            return [changed[name][1] if name in changed else crc for name, crc in zip(names, found)]
+        return found
+
+    def has_several(self, name: str) -> bool:
+        """Whether more than one exports it."""
+        return name in self._several or name in self._rows.several
 
 
 class Visible:
@@ -60,7 +91,7 @@ class Visible:
             self.replaced |= set(modules.names)
             for name, found in modules.exports.items():
                 self.exports.setdefault(name, []).extend(found)
-        self._asked = 0
+        self._asked = len(modules.names)
         self._last: View | None = None
 
     def module(self, name: str) -> Module | None:
@@ -83,11 +114,8 @@ class Visible:
         _ = self.plain
 
     @cached_property
-    def plain(self) -> Rows | None:
-        """What `View.find` tells first of a name, of all names at once: only what does not depend on who asks.
-
-        None where tables and modules have too much to say of the same symbols.
-        """
+    def plain(self) -> Plain | None:
+        """None where tables and modules have too much to say of the same symbols."""
         known = self.target.symbols.rows if self.target.symbols else Rows()
         if known is None:
             return None
@@ -97,16 +125,15 @@ class Visible:
         gone = [name for owner in absent for name in known.by_module[owner] if known.owners[name] == owner]
         if not known.several.isdisjoint(gone):
             return None
-        plain = Rows(known)
-        for name in gone:
-            del plain.owners[name]
-            plain.crcs.pop(name, None)
+        changed: dict[str, tuple[str | None, int | None]] = dict.fromkeys(gone, (None, None))
+        several = set()
         for name, exports in self.exports.items():
-            if name in plain.owners or len(exports) > 1:
-                plain.several.add(name)
-            if plain.owners.get(name) != KERNEL:
-                plain.enter((name,), (exports[0].owner,), (exports[0].crc,), (exports[0].namespace,))
-        return plain
+            first, owner = exports[0], None if name in changed else known.owners.get(name)
+            if owner is not None or len(exports) > 1:
+                several.add(name)
+            if owner != KERNEL:
+                changed[name] = first.owner, None if first.namespace else first.crc
+        return Plain(known, changed, several)
 
     def view_of(self, module: Module) -> View:
         """What `module` sees.
@@ -168,9 +195,9 @@ class View:
 
     __slots__ = ("_found", "_known", "complete", "module", "owners", "plain", "visible")
 
-    def __init__(self, visible: Visible, module: Module, plain: Rows | None) -> None:
+    def __init__(self, visible: Visible, module: Module, plain: Plain | None) -> None:
         self.visible, self.module = visible, module
-        self.owners: list[str | None] = list(map(plain.owners.get, module.imports)) if plain else []
+        self.owners: list[str | None] = plain.owners(module.imports) if plain else []
         self.plain = None if module.name in self.owners else plain
         # of installed modules `plain` knows nothing
         self.complete = self.plain is not None and visible.target.modules is None
@@ -185,7 +212,7 @@ class View:
     def find(self, name: str) -> tuple[Export, ...]:
         """The exports of a name, the kernel's own first."""
         if name not in self._found:
-            absent = self.complete and self.plain and name not in self.plain.owners
+            absent = self.complete and self.plain and self.plain.owners((name,)) == [None]
             self._found[name] = () if absent else self._find(name)
         return self._found[name]
 
@@ -215,8 +242,12 @@ class View:
     @property
     def clashing(self) -> list[Export]:
         """The module's own exports of which `find` may have another's."""
-        exports, plain, name = self.module.exports, self.plain, self.module.name
-        if plain is None or not self.complete:
+        exports, plain, own = self.module.exports, self.plain, self.module.name
+        if plain is None or not self.complete or not exports:
             return list(exports)
-        other = plain.owners.get
-        return [one for one in exports if other(one.name, name) != name or one.name in plain.several]
+        owners = plain.owners([export.name for export in exports])
+        return [
+            export
+            for export, owner in zip(exports, owners)
+            if owner not in (own, None) or plain.has_several(export.name)
+        ]

@@ -34,11 +34,10 @@ class Rows:
     :ivar by_module: the symbols of each module, but not the kernel's own
     """
 
-    def __init__(self, other: Rows | None = None) -> None:
-        """:param other: what it is a copy of, less `by_module`"""
-        self.owners: dict[str, str] = other.owners.copy() if other else {}
-        self.crcs: dict[str, int | None] = other.crcs.copy() if other else {}
-        self.several: set[str] = other.several.copy() if other else set()
+    def __init__(self) -> None:
+        self.owners: dict[str, str] = {}
+        self.crcs: dict[str, int | None] = {}
+        self.several: set[str] = set()
         self.by_module: dict[str, list[str]] = {}
 
     def enter(

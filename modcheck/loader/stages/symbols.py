@@ -131,11 +131,11 @@ def _in_question(walk: _Walk) -> Sequence[Symbol]:
     if plain is None or not walk.gpl_ok or load.proprietary or modversions is None or len(imports) < len(symbols):
         return symbols
     if not modversions:
-        return [one for one in symbols if one.name not in plain.crcs]
+        return [one for one, crc in zip(symbols, plain.crcs(imports)) if crc is None]
     recorded = walk.recorded.basic if walk.recorded.extended is None else walk.recorded.extended
     if not recorded or not load.target.symbols or not load.target.symbols.has_crcs:
         return symbols
-    ours, theirs = list(map(recorded.get, imports)), list(map(plain.crcs.get, imports))
+    ours, theirs = list(map(recorded.get, imports)), plain.crcs(imports)
     if ours == theirs and None not in ours:
         return ()
     return [one for one, our, their in zip(symbols, ours, theirs) if our != their or our is None]
