@@ -18,15 +18,15 @@ from array import array
 from collections import Counter, OrderedDict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..loader.facts import Prediction
 from ..loader.judge import Judge, in_order
 from ..loader.modprobe import depth_first
 from ..loader.visible import ModuleSet
-from ..module import Export, Module
-from ..module.facts import Elf
+from ..module import Export, Module, parse_module
 from ..report import Result
 from ..target.symvers import KERNEL
 from .adviser import is_settled, looks_into
@@ -49,7 +49,7 @@ class Outline(NamedTuple):
     needs: tuple[str, ...] | None
     """the modules that it needs itself; None where it must be judged once more in any case"""
     alone: bytes
-    """the prediction, pickled, where it loads and the set may still change it"""
+    """what its prediction says, pickled, where it loads and the set may still change it"""
     quiet: bool
     """whether it loads without leaving anything behind that the next one would see"""
 
@@ -195,7 +195,7 @@ class _Alone:
             exported=tuple(one.name for one in module.exports),
             exports=b"" if self._is_in_table(module) else pickle.dumps(module.exports),
             needs=needs,
-            alone=pickle.dumps(replace(prediction, module=_named(module))) if needs and prediction else b"",
+            alone=pickle.dumps(_essence(prediction)) if needs and prediction else b"",
             quiet=quiet,
         )
 
@@ -221,13 +221,29 @@ class _Alone:
         return all(symbols.find(one.name) == (one,) for one in module.exports)
 
 
-def _named(module: Module) -> Module:
-    """No more of a module than a report on one that loads shows."""
-    elf = Elf(0, b"", module.elf.bits, module.elf.endianness, None, None, None, 0).with_sections(())
-    return replace(
-        module, elf=elf, modinfo=(), versions=None, versions_ext=None, symbols=(), exports=(), relocations=(),
-        parameters=None, btf=None, btf_base=None, signature=None,
-    )  # fmt: skip
+#: what a prediction that loads, and has nothing to mend, says beside its verdict
+_SAID = ("log", "findings", "assumed", "compared", "insmod_refuses")
+
+
+def _essence(prediction: Prediction) -> tuple[str, str, list[object]]:
+    """What a report shows of such a prediction, in plain values: to pickle all of it takes as long as judging."""
+    module = prediction.module
+    return module.path, module.name, [getattr(prediction, name) for name in _SAID]
+
+
+@cache
+def _no_module() -> Module:
+    return parse_module(b"", "")
+
+
+def _restored(essence: tuple[str, str, list[Any]]) -> Prediction:
+    """The prediction again; its module has no more than a path and a name."""
+    path, name, said = essence
+    module = replace(_no_module(), path=path, error=None, name=name)
+    nothing: dict[str, Any] = {"errno": None, "message": None, "insmod_message": None, "needs": (), "unchecked": ()}
+    return Prediction(
+        module=module, verdict="loads", first=True, earlier_unknown=(), **nothing, **dict(zip(_SAID, said))
+    )
 
 
 @dataclass
@@ -345,8 +361,7 @@ def _settle(question: Question, answers: _Spool, outlines: Sequence[Outline | No
         order = _order(fate, outline, files) if outline and outline.is_open else None
         if outline is None or order is None:
             continue
-        prediction: Prediction = pickle.loads(outline.alone)
-        prediction = in_order(prediction, order, files.names)
+        prediction = in_order(_restored(pickle.loads(outline.alone)), order, files.names)
         answers.put(place, question.parts(prediction))
         answers.sums.add(prediction, question.strict)
         settled.add(place)
