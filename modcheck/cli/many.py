@@ -49,10 +49,7 @@ class Question:
 
     def judge(self, modules: ModuleSet) -> Judge:
         """Who answers for modules of this set."""
-        options = dict(self.loading)
-        loader, arguments, ignore = options.pop("loader"), options.pop("arguments"), options.pop("ignore")
-        loaded, forced = options.pop("loaded"), (options["force_vermagic"], options["force_modversion"])
-        return Judge(self.target, loader, modules, loaded, *forced, arguments, ignore, None)
+        return Judge(self.target, modules=modules, already=None, **self.loading)
 
     def read(self, found: str | tuple[str, str]) -> Module | tuple[str, str]:
         """The module at a path; path and reason where it cannot be read."""
@@ -183,8 +180,9 @@ def judges(judge: Callable[[ModuleSet], Judge], read: Sequence[Module | tuple[st
     return [found[place] for place in range(len(read))]
 
 
-def fate_of(result: Result) -> Fate:
-    """What is left of a module."""
-    if isinstance(result, Prediction):
-        return Fate(result.module.path, result.module.name, result.module.error)
-    return Fate(result[0], "", result[1])
+def fate_of(result: Result | Module) -> Fate:
+    """What is left of a module, judged or not."""
+    if isinstance(result, tuple):
+        return Fate(result[0], "", result[1])
+    module = result.module if isinstance(result, Prediction) else result
+    return Fate(module.path, module.name, module.error)

@@ -145,10 +145,9 @@ class _OneTarget:
         return _Judged(Column(path, label, target_object(target)), tuple(column), frozenset(statuses), assumptions)
 
     def _predictions(self, target: Target) -> Iterator[Prediction]:
-        loader, forced = self.loading["loader"], (self.loading["force_vermagic"], self.loading["force_modversion"])
-
         def judge(together: ModuleSet) -> Judge:
-            return Judge(target, loader, together, self.loaded, *forced, "", (), None, True)
+            known = {"loaded": self.loaded, "arguments": "", "ignore": (), "already": None, **self.loading}
+            return Judge(target, modules=together, until_refused=True, **known)
 
         for module, one in zip(self.modules, judges(judge, self.modules)):
             yield one.judge(module)

@@ -181,7 +181,7 @@ class _Alone:
             if prediction and not needs and needs is not None:
                 _report(self.question, prediction, chunk, outline)
             else:
-                _enter(chunk, Fate(module.path, module.name, module.error), None, outline)
+                _enter(chunk, fate_of(module), None, outline)
         return chunk
 
     def _outline(self, module: Module, needs: tuple[str, ...] | None, prediction: Prediction | None) -> Outline:

@@ -51,19 +51,23 @@ class Plain:
 
     def owners(self, names: Sequence[str]) -> list[str | None]:
         """The module that each symbol comes from; None where nobody exports it."""
-        found = list(map(self._rows.owners.get, names))
-        if not self._changed.keys().isdisjoint(names):
-            changed = self._changed
-            return [changed[name][0] if name in changed else owner for name, owner in zip(names, found)]
+        found: list[str | None] = list(map(self._rows.owners.get, names))
+        for place, name in self._changed_in(names):
+            found[place] = self._changed[name][0]
         return found
 
     def crcs(self, names: Sequence[str]) -> list[int | None]:
         """The CRC of each; None where there is none, or it is in a namespace."""
         found = list(map(self._rows.crcs.get, names))
-        if not self._changed.keys().isdisjoint(names):
-            changed = self._changed
-            return [changed[name][1] if name in changed else crc for name, crc in zip(names, found)]
+        for place, name in self._changed_in(names):
+            found[place] = self._changed[name][1]
         return found
+
+    def _changed_in(self, names: Sequence[str]) -> list[tuple[int, str]]:
+        """Those of the names, with their places, of which the set says something else than the tables: mostly none."""
+        if self._changed.keys().isdisjoint(names):
+            return []
+        return [(place, name) for place, name in enumerate(names) if name in self._changed]
 
     def has_several(self, name: str) -> bool:
         """Whether more than one exports it."""
