@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from ..module.facts import Module
@@ -73,10 +74,6 @@ class RecordedVersions(NamedTuple):
     extended: Mapping[str, int] | None
 
 
-def _first(records: Sequence[tuple[str, int]], name: str) -> dict[str, int]:
-    return next(({name: crc} for one, crc in records if one == name), {})
-
-
 class Load:
     """One attempt to load a module: all that a stage may look at. What several of them ask for is worked out once.
 
@@ -96,7 +93,7 @@ class Load:
     """those, and the ones that are loaded before this module because it needs them"""
     proprietary: frozenset[str] = frozenset()
     """those of them that taint the kernel as proprietary"""
-    dependencies: Mapping[str, Prediction]
+    dependencies: Mapping[str, Prediction] = MappingProxyType({})
     """predictions for the modules at hand that modprobe loads first because this one needs them, in its order"""
     rivals: tuple[str, ...] = ()
     """those of them of which it is not certain that the first is refused first"""
@@ -110,27 +107,16 @@ class Load:
     """what is given for its parameters"""
 
     def __init__(self, **facts: Any) -> None:
-        self.dependencies = {}
-        self.__dict__.update(facts)
+        self.__dict__ = facts
 
     @cached_property
     def recorded(self) -> RecordedVersions:
         """The CRCs that this kernel reads of the module."""
-        basic, extended = self._tables()
-        return RecordedVersions(
-            None if basic is None else dict(reversed(basic)), None if extended is None else dict(reversed(extended))
-        )
-
-    def recorded_of(self, name: str) -> RecordedVersions:
-        """The same of one symbol alone, which most modules have first."""
-        tables = [None if table is None else _first(table, name) for table in self._tables()]
-        return RecordedVersions(*tables)
-
-    def _tables(self) -> tuple[tuple[tuple[str, int], ...] | None, tuple[tuple[str, int], ...] | None]:
-        """The version tables: the extended ones are read since 6.14."""
         if self.force_modversion:
-            return None, None
-        return self.module.versions, self.module.versions_ext if self.version.since(6, 14) else None
+            return RecordedVersions(None, None)
+        extended = self.module.versions_ext
+        read = extended is not None and self.version.since(6, 14)
+        return RecordedVersions(self.module.crcs, dict(reversed(extended)) if read and extended is not None else None)
 
     @cached_property
     def label(self) -> str:
@@ -175,6 +161,41 @@ def once(question: Callable[[Load], Asked]) -> Callable[[Load], Asked]:
 
 Answer = Finding | Unknown
 Stage = Callable[[Load], Iterator[Answer]]
+
+
+class Concern(NamedTuple):
+    """What a stage has something to say about: no others need to go through it."""
+
+    since: tuple[int, int] = (2, 6)
+    """the first kernels that have it"""
+    targets: Callable[[Target], object] | None = None
+    """of a kernel: whether it may find anything there; None: in any"""
+    modules: Callable[[Module], object] | None = None
+    """of a module: the same"""
+
+
+_ANY = Concern()
+_concerns: dict[Stage, Concern] = {}
+
+
+def concerns(
+    since: tuple[int, int] = (2, 6),
+    *,
+    targets: Callable[[Target], object] | None = None,
+    modules: Callable[[Module], object] | None = None,
+) -> Callable[[Stage], Stage]:
+    """Mark a stage as one that most modules, or most kernels, have no part in; see `Concern`."""
+
+    def mark(stage: Stage) -> Stage:
+        _concerns[stage] = Concern(since, targets, modules)
+        return stage
+
+    return mark
+
+
+def concern_of(stage: Stage) -> Concern:
+    """What a stage has something to say about."""
+    return _concerns.get(stage, _ANY)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

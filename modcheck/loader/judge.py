@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
 from ..module.facts import SHF_ALLOC, Module
@@ -12,7 +13,7 @@ from ..target.facts import Target
 from ..version import Version
 from . import needs as facts_needed
 from .errnos import message
-from .facts import INSTALLED, Finding, Load, Prediction, Unknown, Verdict
+from .facts import INSTALLED, Finding, Load, Prediction, Stage, Unknown, Verdict, concern_of
 from .modprobe import Modprobe
 from .stages.license import is_proprietary
 from .stages.signature import trusted_key
@@ -55,6 +56,7 @@ class Judge:
         self.until_refused = until_refused
         self.ignore = frozenset(ignore)
         together = modules if isinstance(modules, ModuleSet) else ModuleSet(modules)
+        self._concerned: dict[Version, list[tuple[Stage, Callable[[Module], object] | None]]] = {}
         self.visible = Visible(target, together, loaded, loader == "modprobe")
         self.modprobe = Modprobe(self.visible)
         self._known: OrderedDict[tuple[str, Version, frozenset[str], frozenset[str]], Prediction] = OrderedDict()
@@ -97,6 +99,9 @@ class Judge:
     def _judge(self, module: Module, version: Version) -> Prediction:
         """What becomes of `module`, and of what modprobe loads before it: one after the other, in its order."""
         order = self.modprobe.order(module)
+        if not order.names and self.target.modules is None:
+            load = self._load(module, version, arguments=self._arguments(module, self.arguments), cycle=order.cycle)
+            return self._decided(load, order.names, self.already)
         already, proprietary = self.already, self.proprietary
         judged: dict[str, Prediction] = {}
         for name in self.modprobe.tried_before(module):
@@ -116,9 +121,13 @@ class Judge:
             present=self.visible.loaded.union(order.names),
             proprietary=proprietary,
         )
-        prediction = self._walk(load, order.names, already)
+        return self._decided(load, order.names, already)
+
+    def _decided(self, load: Load, needs: tuple[str, ...], already: frozenset[str]) -> Prediction:
+        """What becomes of this load, as often as the loader tries."""
+        prediction = self._walk(load, needs, already)
         if self.loader == "busybox" and prediction.verdict == "refused":
-            prediction = self._tried_twice(load, order.names, prediction)
+            prediction = self._tried_twice(load, needs, prediction)
         return prediction
 
     def _alone(
@@ -154,25 +163,42 @@ class Judge:
 
     def _arguments(self, module: Module, given: str) -> str:
         """What the module is given for its parameters: modprobe adds what its own and the boot configuration say."""
-        words = [given]
-        if self._configured:
-            words = [*self.target.boot_parameters(module.name), *words]
-            if self.target.modules:
-                words.insert(0, self.target.modules.modprobe.options(module.name))
+        if not self._configured:
+            return given
+        words = [*self.target.boot_parameters(module.name), given]
+        if self.target.modules:
+            words.insert(0, self.target.modules.modprobe.options(module.name))
         return " ".join(word for word in words if word)
 
     def _load(self, module: Module, version: Version, **known: Any) -> Load:
-        return Load(
-            **{"proprietary": self.proprietary, **known},
-            module=_as_read(module, version),
-            target=self.target,
-            version=version,
-            view=self.visible.view_of(module),
-            loader=self.loader,
-            loaded=self.visible.loaded - {self._arriving},
-            force_vermagic=self.force_vermagic,
-            force_modversion=self.force_modversion,
-        )
+        loaded = self.visible.loaded
+        facts = {
+            "module": _as_read(module, version),
+            "target": self.target,
+            "version": version,
+            "view": self.visible.view_of(module),
+            "loader": self.loader,
+            "loaded": loaded if self._arriving is None else loaded - {self._arriving},
+            "present": loaded,
+            "proprietary": self.proprietary,
+            "force_vermagic": self.force_vermagic,
+            "force_modversion": self.force_modversion,
+            **known,
+        }
+        return Load(**facts)
+
+    def _stages(self, module: Module, version: Version) -> Iterator[Stage]:
+        """The stages of that version that have something to say about this kernel and this module, in their order."""
+        if version not in self._concerned:
+            found = [(stage, concern_of(stage)) for stage in stages(version)]
+            self._concerned[version] = [
+                (stage, concern.modules)
+                for stage, concern in found
+                if version.since(*concern.since) and (concern.targets is None or concern.targets(self.target))
+            ]
+        for stage, is_concerned in self._concerned[version]:
+            if is_concerned is None or is_concerned(module):
+                yield stage
 
     def _tried_twice(self, load: Load, needs: tuple[str, ...], first: Prediction) -> Prediction:
         """What busybox makes of a refusal: whatever finit_module(2) answered, it tries init_module(2) as well.
@@ -193,9 +219,8 @@ class Judge:
         spent = set(already)
         refusing: Finding | None = None
         earlier: tuple[str, ...] = ()
-        longest = _longest_line(load)
-        for stage in stages(load.version):
-            answers = list(stage(load))
+        for stage in self._stages(load.module, load.version):
+            answers = [*stage(load)]
             if not answers:
                 continue
             found = [self._marked(answer) for answer in answers if isinstance(answer, Finding)]
@@ -204,7 +229,7 @@ class Judge:
             unchecked += [one for one in unknown if one not in unchecked]
             if refusing is None:
                 counting = [finding for finding in found if not finding.ignored]
-                lines += _printed(counting, spent, longest)
+                lines += _printed(counting, spent, load)
                 refusing = _last_refusal(counting)
                 if refusing:
                     earlier = tuple(dict.fromkeys(one.rule for one in unchecked if not one.ignored))
@@ -257,7 +282,7 @@ class Judge:
         return tuple(assumed)
 
     def _assumed(self, load: Load, needs: tuple[str, ...]) -> tuple[str, ...]:
-        assumed = [*self.assumed]
+        assumed: list[str] = []
         if load.module.signature is not None and load.target.option("MODULE_SIG") != "n":
             certificate = trusted_key(load)
             if certificate is None and load.target.all_certificates:
@@ -278,10 +303,10 @@ class Judge:
             assumed.append(
                 f"kernel {version} judges like {NEWEST.major}.{NEWEST.minor}, the newest that modcheck knows"
             )
-        installed = [name for name in needs if self.visible.module(name) is None]
+        installed = [name for name in needs if self.visible.module(name) is None] if needs else ()
         if installed and self.loader == "modprobe":
             assumed.append(INSTALLED + ", ".join(installed))
-        return tuple(assumed)
+        return (*self.assumed, *assumed) if assumed else self.assumed
 
 
 def in_order(alone: Prediction, needs: tuple[str, ...], given: Collection[str]) -> Prediction:
@@ -323,9 +348,13 @@ def _longest_line(load: Load) -> int:
     return 973 if load.target.option("PRINTK_CALLER") == "y" else 989
 
 
-def _printed(findings: Sequence[Finding], spent: set[str], longest: int) -> list[str]:
+_ORDER = attrgetter("order")
+
+
+def _printed(findings: Sequence[Finding], spent: set[str], load: Load) -> list[str]:
     """The lines of one stage in their order, less those that the kernel prints only once and has printed."""
-    lines = sorted((line for finding in findings for line in finding.log), key=lambda line: line.order)
+    lines = sorted([line for finding in findings for line in finding.log], key=_ORDER) if findings else ()
+    longest = _longest_line(load) if lines else 0
     shown = []
     for line in lines:
         if line.once is None or line.once not in spent:
@@ -338,7 +367,9 @@ def _printed(findings: Sequence[Finding], spent: set[str], longest: int) -> list
 def _last_refusal(findings: Sequence[Finding]) -> Finding | None:
     """The finding whose error the stage returns: that of its last line."""
     errors = [finding for finding in findings if finding.level == "error"]
-    return max(errors, key=lambda finding: max((line.order for line in finding.log), default=0), default=None)
+    if len(errors) < 2:
+        return errors[0] if errors else None
+    return max(errors, key=lambda finding: max((line.order for line in finding.log), default=0))
 
 
 def _compared(load: Load, unchecked: Sequence[Unknown]) -> bool:

@@ -49,6 +49,12 @@ class Plain:
         """:param changed: module and CRC of the symbols that the set has; None for those that it takes away"""
         self._rows, self._changed, self._several = rows, changed, several
 
+    def agrees(self, module: Module) -> bool:
+        """Whether all that a module imports is the kernel's own, in no namespace, with the CRCs that it was built
+        against."""
+        ours = module.crcs_of_imports
+        return bool(ours) and None not in ours and list(map(self._rows.kernel_crcs.get, module.imports)) == ours
+
     def owners(self, names: Sequence[str]) -> list[str | None]:
         """The module that each symbol comes from; None where nobody exports it."""
         found: list[str | None] = list(map(self._rows.owners.get, names))
@@ -192,16 +198,18 @@ class Visible:
 class View:
     """What one module sees when it is loaded.
 
-    :ivar owners: the module that each of its imports comes from, as far as `plain` tells
+    :ivar agrees: whether all that it imports is the kernel's own, in no namespace, with the CRCs of its `__versions`
+    :ivar owners: the module that each of its imports comes from, as far as `plain` tells; empty where all `agrees`
     :ivar complete: whether a name that `plain` does not have is exported by nobody
     :ivar plain: what holds for all names at once; None where what the module exports itself is among its imports
     """
 
-    __slots__ = ("_found", "_known", "complete", "module", "owners", "plain", "visible")
+    __slots__ = ("_found", "_known", "agrees", "complete", "module", "owners", "plain", "visible")
 
     def __init__(self, visible: Visible, module: Module, plain: Plain | None) -> None:
         self.visible, self.module = visible, module
-        self.owners: list[str | None] = plain.owners(module.imports) if plain else []
+        self.agrees = plain is not None and plain.agrees(module)
+        self.owners: list[str | None] = plain.owners(module.imports) if plain and not self.agrees else []
         self.plain = None if module.name in self.owners else plain
         # of installed modules `plain` knows nothing
         self.complete = self.plain is not None and visible.target.modules is None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -172,7 +173,7 @@ class Elf(NamedTuple):
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Module:
     """One kernel module as its file declares it."""
 
@@ -229,10 +230,21 @@ class Module:
 
     def info(self, tag: str) -> str | None:
         """The first value of modinfo's `tag`, as the kernel's get_modinfo() takes it; None when there is none."""
-        for key, value in self.modinfo:
-            if key == tag:
-                return value
-        return None
+        return self._first_infos.get(tag)
+
+    @cached_property
+    def _first_infos(self) -> dict[str, str]:
+        return dict(reversed(self.modinfo))
+
+    @cached_property
+    def crcs(self) -> dict[str, int] | None:
+        """The CRCs of `__versions` by symbol; the first record of a name is the one that counts."""
+        return None if self.versions is None else dict(reversed(self.versions))
+
+    @cached_property
+    def crcs_of_imports(self) -> list[int | None]:
+        """The CRC in `__versions` of each of its imports; empty where it has another table, or none."""
+        return [] if self.versions_ext is not None else list(map((self.crcs or {}).get, self.imports))
 
     @property
     def vermagic(self) -> str | None:
@@ -249,7 +261,7 @@ class Module:
         told = self.info("depends")
         return None if told is None else tuple(name for name in told.replace("-", "_").split(",") if name)
 
-    @property
+    @cached_property
     def import_namespaces(self) -> frozenset[str]:
         return frozenset(value for key, value in self.modinfo if key == "import_ns")
 

@@ -30,6 +30,7 @@ class Rows:
 
     :ivar owners: symbol: the module that it comes from
     :ivar crcs: symbol: its CRC, of those in no namespace
+    :ivar kernel_crcs: the same of the kernel's own alone
     :ivar several: symbols that more than one row has
     :ivar by_module: the symbols of each module, but not the kernel's own
     """
@@ -37,6 +38,7 @@ class Rows:
     def __init__(self) -> None:
         self.owners: dict[str, str] = {}
         self.crcs: dict[str, int | None] = {}
+        self.kernel_crcs: dict[str, int | None] = {}
         self.several: set[str] = set()
         self.by_module: dict[str, list[str]] = {}
 
@@ -108,6 +110,8 @@ class Symbols:
                 rows.enter(names, owners, crcs, namespaces)
                 for name, owner in zip(names, owners) if not of_kernel else ():
                     rows.by_module.setdefault(owner, []).append(name)
+        owners = rows.owners
+        rows.kernel_crcs = {name: crc for name, crc in rows.crcs.items() if owners[name] == KERNEL}
         return rows
 
     def has_owner(self, name: str) -> bool:
@@ -115,7 +119,7 @@ class Symbols:
         return any(name in table.owners for table in self.tables)
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Target:
     """One kernel that may be asked to load a module."""
 
@@ -166,7 +170,7 @@ class Target:
     def __repr__(self) -> str:
         return f"<Target {self.release or 'of unknown release'}, {self.arch or 'unknown architecture'}>"
 
-    @property
+    @cached_property
     def modversions(self) -> bool | None:
         """Whether it compares CRCs (CONFIG_MODVERSIONS); None where nothing tells."""
         if self.config is not None:

@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from ...target.facts import Target
-from ..facts import Answer, Finding, Load, line
+from ..facts import Answer, Finding, Load, concerns, line
 
 RULE = "blacklist"
 
 
+@concerns(targets=lambda target: any(_lists(target)) or target.modules is not None)
 def blacklist(load: Load) -> Iterator[Answer]:
     """`module_blacklist=`: the name as it is written, `-` and `_` differ. The last list on the command line counts."""
     listed, on_boot = _lists(load.target)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ...btf import Btf
 from .. import needs
-from ..facts import Answer, Finding, Load, LogLine, Unknown, line
+from ..facts import Answer, Finding, Load, LogLine, Unknown, concerns, line
 
 if TYPE_CHECKING:
     from ..btf_verifier import Refusal
@@ -21,15 +21,16 @@ _ERRNO = {"ENOENT": 2, "EINVAL": 22, "E2BIG": 7, "ELOOP": 40, "ENOTSUPP": 524}
 _MISMATCH = "Kernel module BTF mismatch detected, BTF debug info may be unavailable for some modules"
 
 
+@concerns(
+    (5, 11),
+    targets=lambda target: target.option("DEBUG_INFO_BTF_MODULES") != "n",
+    modules=lambda module: module.btf is not None,
+)
 def btf(load: Load) -> Iterator[Answer]:
     """A module with .BTF on a kernel that looks at it."""
     module, target = load.module, load.target
-    if module.btf is None or not load.version.since(5, 11):
-        return
     checked = target.option("DEBUG_INFO_BTF_MODULES")
     allowed = target.option("MODULE_ALLOW_BTF_MISMATCH") == "y"
-    if checked == "n":
-        return
     if target.btf is None or checked is None:
         if load.own_build:
             return
@@ -40,6 +41,7 @@ def btf(load: Load) -> Iterator[Answer]:
         else:
             yield Unknown(RULE, needs.BTF)
         return
+    assert module.btf is not None
     from ..btf_relocation import verify_distilled  # most modules have no BTF that could be compared
     from ..btf_verifier import verify
 

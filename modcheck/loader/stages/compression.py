@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .. import needs
-from ..facts import Answer, Load, Unknown
+from ..facts import Answer, Load, Unknown, concerns
 
 RULE = "compression"
 _OPTIONS = {"gz": "MODULE_COMPRESS_GZIP", "xz": "MODULE_COMPRESS_XZ"}
 
 
+@concerns((5, 17), modules=lambda module: module.compression_feature is not None)
 def compression(load: Load) -> Iterator[Answer]:
     """Whether the stream is one that only user space can undo, on a kernel that might be handed it."""
     feature = load.module.compression_feature
-    if feature is None or not load.version.since(5, 17) or load.loader == "busybox":
+    if load.loader == "busybox":
         return
     states = [load.target.option(name) for name in ("MODULE_DECOMPRESS", _OPTIONS[load.module.compression or "xz"])]
     if None in states:

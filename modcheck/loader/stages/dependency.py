@@ -8,15 +8,20 @@ place of a module that modprobe.d has an `install` line for it runs that command
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from ..facts import Answer, Finding, Load, LogLine, Unknown
+
+if TYPE_CHECKING:
+    from ...target.modules_dir import ModulesDir
 
 RULE = "dependency"
 
 
 def dependency(load: Load) -> Iterator[Answer]:
     """The first dependency that is refused, with its errno and lines; what modprobe does beside."""
-    yield from _configured(load)
+    if load.target.modules is not None and load.loader == "modprobe":
+        yield from _configured(load, load.target.modules)
     if load.cycle:
         yield Unknown(RULE, f"which of {load.module.name} and {load.cycle} is loaded first: each needs the other")
     if load.rivals:
@@ -36,11 +41,8 @@ def dependency(load: Load) -> Iterator[Answer]:
                 yield Unknown(RULE, f"for {name} ({unknown.rule}): {unknown.needs}")
 
 
-def _configured(load: Load) -> Iterator[Answer]:
+def _configured(load: Load, modules: ModulesDir) -> Iterator[Answer]:
     """What the board's modprobe.d and modules.softdep say of the module."""
-    modules = load.target.modules
-    if load.loader != "modprobe" or modules is None:
-        return
     if gone := ", ".join(name for name in modules.gone(load.module.path) if name not in load.dependencies):
         summary = f"modules.dep names {gone}, which is not there: modprobe loads nothing first; run depmod"
         yield Finding(RULE, "warning", summary)

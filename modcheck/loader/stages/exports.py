@@ -9,13 +9,14 @@ from collections.abc import Iterator
 
 from ...target.symvers import KERNEL
 from .. import needs
-from ..facts import Answer, Finding, Load, Unknown, line
+from ..facts import Answer, Finding, Load, Unknown, concerns, line
 from .force import force_load
 
 VERSIONS_RULE = "export-versions"
 DUPLICATE_RULE = "duplicate-export"
 
 
+@concerns(modules=lambda module: module.export_sections)
 def export_versions(load: Load) -> Iterator[Answer]:
     """Exports without CRCs on a kernel with CONFIG_MODVERSIONS; since 7.1, exports without flags."""
     sections = load.module.export_sections
@@ -32,6 +33,7 @@ def export_versions(load: Load) -> Iterator[Answer]:
         )
 
 
+@concerns(modules=lambda module: module.exports)
 def duplicate_export(load: Load) -> Iterator[Answer]:
     """A symbol that the kernel, or a module loaded at that time, exports already."""
     for export in load.view.clashing:
@@ -47,5 +49,5 @@ def duplicate_export(load: Load) -> Iterator[Answer]:
             yield Finding(DUPLICATE_RULE, "error", summary, "ENOEXEC", (line(text),), details)
             return
     # modpost lets no symbol be exported twice within one build
-    if load.module.exports and not load.knows_absent and not load.own_build:
+    if not load.knows_absent and not load.own_build:
         yield Unknown(DUPLICATE_RULE, needs.SYMVERS)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...module.facts import Module
+from ...target.facts import Target
 from ...version import Version
-from ..facts import Answer, Finding, Load, line
+from ..facts import Answer, Finding, Load, concerns, line
 from .force import DEBUG_LOCKING
 
 RULE = "license"
@@ -18,6 +19,7 @@ RULE = "license"
 #: what MODULE_LICENSE() must say, to the letter, for a module to use GPL-only symbols
 GPL_COMPATIBLE = ("GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL")
 _LIARS = ("driverloader", "lve")
+_NAMED = ("ndiswrapper", *_LIARS)
 
 
 def is_proprietary(module: Module, version: Version) -> bool:
@@ -27,39 +29,45 @@ def is_proprietary(module: Module, version: Version) -> bool:
     return not compatible or module.name in _LIARS
 
 
+@concerns((4, 4), modules=lambda module: module.info("intree") is None)
 def out_of_tree(load: Load) -> Iterator[Answer]:
     """A module that was not built with the kernel."""
-    if load.module.info("intree") is None and load.version.since(4, 4):
-        text = f"{load.module.name}: loading out-of-tree module taints kernel."
-        yield Finding(RULE, "note", "out of tree: taints the kernel (O)", None, (line(text, once="taint-O"),))
+    text = f"{load.module.name}: loading out-of-tree module taints kernel."
+    yield Finding(RULE, "note", "out of tree: taints the kernel (O)", None, (line(text, once="taint-O"),))
 
 
+def _uses_retpolines(target: Target) -> bool:
+    mitigated = "y" in (target.option("RETPOLINE"), target.option("MITIGATION_RETPOLINE"))
+    return target.arch in ("x86_64", "i386") and mitigated
+
+
+@concerns((4, 15), targets=_uses_retpolines, modules=lambda module: module.info("retpoline") is None)
 def retpoline(load: Load) -> Iterator[Answer]:
     """x86: compiled without retpolines for a kernel that uses them. The lines depend on the processor as well."""
-    if load.target.arch not in ("x86_64", "i386") or not load.version.since(4, 15):
-        return
-    mitigated = "y" in (load.target.option("RETPOLINE"), load.target.option("MITIGATION_RETPOLINE"))
-    if mitigated and load.module.info("retpoline") is None:
-        written = (
-            line("Spectre V2 : System may be vulnerable to spectre v2", 0),
-            line(f"{load.module.name}: loading module not compiled with retpoline compiler.", 1),
-        )
-        yield Finding(RULE, "warning", "compiled without retpolines", None, written)
+    written = (
+        line("Spectre V2 : System may be vulnerable to spectre v2", 0),
+        line(f"{load.module.name}: loading module not compiled with retpoline compiler.", 1),
+    )
+    yield Finding(RULE, "warning", "compiled without retpolines", None, written)
 
 
+@concerns(modules=lambda module: module.info("staging") is not None)
 def staging(load: Load) -> Iterator[Answer]:
     """A driver from drivers/staging."""
-    if load.module.info("staging") is not None and load.version.since(2, 6, 28):
+    if load.version.since(2, 6, 28):
         name = load.module.name
         text = f"{name}: module is from the staging directory, the quality is unknown, you have been warned."
         yield Finding(RULE, "warning", "a staging driver: taints the kernel (C)", None, (line(text),))
 
 
+def _is_compatible(module: Module) -> bool:
+    return module.info("license") in GPL_COMPATIBLE
+
+
+@concerns(modules=lambda module: not _is_compatible(module))
 def license(load: Load) -> Iterator[Answer]:
     """A licence that is not compatible with the GPL."""
     module = load.module
-    if not is_proprietary(module, load.version) or module.info("license") in GPL_COMPATIBLE:
-        return
     stated = module.info("license")
     stated = "unspecified" if stated is None else stated
     written = [
@@ -70,19 +78,19 @@ def license(load: Load) -> Iterator[Answer]:
     yield Finding(RULE, "warning", summary, None, tuple(written), {"license": stated})
 
 
+@concerns((6, 0), modules=lambda module: module.info("test") is not None)
 def test(load: Load) -> Iterator[Answer]:
     """A test module."""
-    if load.module.info("test") is not None and load.version.since(6, 0):
-        text = f"{load.module.name}: loading test module taints kernel."
-        yield Finding(RULE, "note", "a test module: taints the kernel (N)", None, (line(text, once="taint-N"),))
+    text = f"{load.module.name}: loading test module taints kernel."
+    yield Finding(RULE, "note", "a test module: taints the kernel (N)", None, (line(text, once="taint-N"),))
 
 
+@concerns(modules=lambda module: not _is_compatible(module) or module.name in _NAMED)
 def license_by_name(load: Load) -> Iterator[Answer]:
     """Modules that the kernel knows by name; since 6.4 this repeats what `license` found."""
     module = load.module
-    named = module.name in ("ndiswrapper", *_LIARS)
     repeats = load.version.since(6, 4) and is_proprietary(module, load.version)
-    if named or repeats:
+    if repeats or module.name in _NAMED:
         text = f"{module.name}: module license taints kernel."
         written = (
             line(DEBUG_LOCKING, 0, "lock-debugging"),

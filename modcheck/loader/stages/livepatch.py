@@ -7,16 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...module.facts import Module
 from .. import needs
-from ..facts import Answer, Finding, Load, Unknown, line
+from ..facts import Answer, Finding, Load, Unknown, concerns, line
 
 RULE = "livepatch"
 
 
+def _is_livepatch(module: Module) -> bool:
+    return module.info("livepatch") is not None
+
+
+@concerns((4, 7), modules=_is_livepatch)
 def livepatch(load: Load) -> Iterator[Answer]:
     """modinfo `livepatch=` against CONFIG_LIVEPATCH."""
-    if load.module.info("livepatch") is None or not load.version.since(4, 7):
-        return
     state = load.target.option("LIVEPATCH")
     if state is None:
         yield Unknown(RULE, needs.CONFIG)
@@ -25,10 +29,8 @@ def livepatch(load: Load) -> Iterator[Answer]:
         yield Finding(RULE, "error", "a live patch, and CONFIG_LIVEPATCH is off", "ENOEXEC", (line(text),))
 
 
+@concerns((4, 7), targets=lambda target: target.option("LIVEPATCH") == "y", modules=_is_livepatch)
 def livepatch_taint(load: Load) -> Iterator[Answer]:
     """The line for a live patch that is taken."""
-    if load.module.info("livepatch") is None or not load.version.since(4, 7):
-        return
-    if load.target.option("LIVEPATCH") == "y":
-        text = f"{load.module.name}: tainting kernel with TAINT_LIVEPATCH"
-        yield Finding(RULE, "warning", "a live patch: taints the kernel", None, (line(text, once="taint-K"),))
+    text = f"{load.module.name}: tainting kernel with TAINT_LIVEPATCH"
+    yield Finding(RULE, "warning", "a live patch: taints the kernel", None, (line(text, once="taint-K"),))

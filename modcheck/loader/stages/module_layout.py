@@ -9,31 +9,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .. import needs
-from ..facts import Answer, Finding, Load, Unknown, line
+from ..facts import Answer, Finding, Load, Unknown, concerns, line
 from .force import force_load
 from .versions import check_version, missing_refused
 
 RULE = "module-layout"
 
 
+@concerns(targets=lambda target: target.modversions is not False)
 def module_layout(load: Load) -> Iterator[Answer]:
     """One CRC for struct module and all that belongs to it."""
     target = load.target
-    if target.modversions is False:
-        return
     if target.modversions is None:
         yield Unknown(RULE, f"whether CONFIG_MODVERSIONS is on: {needs.CONFIG}")
         return
     name = "module_layout" if load.version.since(2, 6, 30) else "struct_module"
-    recorded = load.recorded_of(name)
+    recorded = load.recorded
     if recorded.basic is None and recorded.extended is None:
         yield from force_load(load, RULE, "the module has no CRCs (no __versions)", name)
         return
-    row = next((row for row in load.target.symbols.find(name)), None) if load.target.symbols else None
-    if row is None:
+    rows = target.symbols.find(name) if target.symbols else ()
+    if not rows or not target.symbols:
         yield Unknown(RULE, needs.SYMVERS)
         return
-    if load.target.symbols and not load.target.symbols.has_crcs:
+    row = rows[0]
+    if not target.symbols.has_crcs:
         yield Unknown(RULE, needs.CRCS)
         return
     check = check_version(recorded, name, row.crc)

@@ -8,17 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .. import needs
-from ..facts import Answer, Finding, Load, Unknown, line
+from ..facts import Answer, Finding, Load, Unknown, concerns, line
 from .elf_format import THIS_MODULE
 
 RULE = "module-struct"
 
 
+@concerns((6, 4), modules=lambda module: module.this_module_size is not None)
 def module_struct(load: Load) -> Iterator[Answer]:
     """sh_size of .gnu.linkonce.this_module against sizeof(struct module)."""
     size, wanted = load.module.this_module_size, load.target.this_module_size
-    if not load.version.since(6, 4) or size is None:
-        return
     if wanted is None:
         known = load.target.version is not None
         yield Unknown(RULE, needs.STRUCT_SIZE if known else f"{needs.VERSION}; from 6.4 on, {needs.STRUCT_SIZE}")

@@ -10,14 +10,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from ...target.facts import Target, is_true
-from ..facts import Answer, Finding, Load
+from ..facts import Answer, Finding, Load, concerns
 
 RULE = "module-support"
-
-
-def module_support(load: Load) -> Iterator[Answer]:
-    """CONFIG_MODULES, the parameter `nomodule`, the sysctl `modules_disabled`."""
-    yield from _of_target(load.target)
 
 
 @lru_cache(maxsize=2)
@@ -30,3 +25,9 @@ def _of_target(target: Target) -> tuple[Finding, ...]:
     if target.modules_disabled:
         return (Finding(RULE, "error", "loading modules is turned off there (kernel.modules_disabled=1)", "EPERM"),)
     return ()
+
+
+@concerns(targets=_of_target)
+def module_support(load: Load) -> Iterator[Answer]:
+    """CONFIG_MODULES, the parameter `nomodule`, the sysctl `modules_disabled`."""
+    yield from _of_target(load.target)

@@ -27,6 +27,8 @@ _LONGEST = 1024
 
 def parameter(load: Load) -> Iterator[Answer]:
     """Each word of the module's arguments."""
+    if not load.arguments:
+        return
     texts: list[str] = []
     errno = None
     name = load.module.name

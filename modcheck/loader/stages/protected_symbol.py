@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..facts import Answer, Load, Unknown
+from ..facts import Answer, Load, Unknown, concerns
 from .signature import verified
 
 RULE = "protected-symbol"
 
 
+@concerns(targets=lambda target: target.option("MODULE_SIG_PROTECT") == "y")
 def protected_symbol(load: Load) -> Iterator[Answer]:
     """CONFIG_MODULE_SIG_PROTECT: what an unsigned module may use and export, no file tells."""
     module = load.module
-    if load.target.option("MODULE_SIG_PROTECT") != "y" or verified(load):
+    if verified(load):
         return
     if module.undefined or module.exports:
         needs = (

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...module.facts import SHF_ALLOC
+from ...module.facts import SHF_ALLOC, Module
 from .. import needs
-from ..facts import Answer, Finding, Load, Unknown, line
+from ..facts import Answer, Finding, Load, Unknown, concerns, line
 
 WX_RULE = "wx-section"
 ARCH_RULE = "arch-sections"
@@ -61,10 +61,9 @@ def _rewritten(load: Load, name: str | None) -> bool:
     return False
 
 
+@concerns((5, 8), modules=lambda module: module.elf.writable_code)
 def wx_section(load: Load) -> Iterator[Answer]:
     """A section that is both writable and executable."""
-    if not load.version.since(5, 8):
-        return
     for index in load.module.elf.writable_code:
         section = load.module.elf.sections[index]
         if not _rewritten(load, section.name):
@@ -79,14 +78,13 @@ def wx_section(load: Load) -> Iterator[Answer]:
             return
 
 
+@concerns(targets=lambda target: target.arch in _REQUIRED)
 def arch_sections(load: Load) -> Iterator[Answer]:
     """Sections of the architecture's linker script; a module linked by hand lacks them."""
-    required = _REQUIRED.get(load.target.arch or "")
-    if required is None or not load.version.since(*required[2]):
+    option, wanted, since = _REQUIRED[load.target.arch or ""]
+    if not load.version.since(*since):
         return
-    option, wanted, _ = required
-    present = {section.name for section in load.module.elf.sections}
-    missing = next(((name, text) for name, text in wanted if name not in present), None)
+    missing = next(((name, text) for name, text in wanted if name not in load.module.elf.named), None)
     if missing is None:
         return
     state = _state(load, option)
@@ -108,17 +106,15 @@ def _state(load: Load, option: str | None) -> str | None:
 _TRAMPOLINE, _INIT_TRAMPOLINE = ".text.ftrace_trampoline", ".init.text.ftrace_trampoline"
 
 
+@concerns((5, 5), targets=lambda target: target.arch == "arm64")
 def trampolines(load: Load) -> Iterator[Answer]:
     """arm64's sections for ftrace: `module_init_ftrace_plt()` of arch/arm64/kernel/module.c, refused without a line.
 
     The first since 5.5 (5.10 has it); the second in 7.3 and in 6.12.117, which has it from a later kernel: of other
     versions between it is not known.
     """
-    version = load.version
-    if load.target.arch != "arm64" or not version.since(5, 5):
-        return
-    present = {section.name for section in load.module.elf.sections}
-    if not {".plt", ".init.plt"} <= present:
+    version, present = load.version, load.module.elf.named
+    if not {".plt", ".init.plt"} <= present.keys():
         return  # without those it was refused before
     missing = next((name for name in (_TRAMPOLINE, _INIT_TRAMPOLINE) if name not in present), None)
     late_6_12 = version[:2] == (6, 12) and version.since(6, 12, 117)
@@ -136,11 +132,14 @@ def trampolines(load: Load) -> Iterator[Answer]:
         yield Unknown(ARCH_RULE, f"whether this kernel wants a section {missing}, as late 6.12.y and 7.3 do")
 
 
+def _has_both_kinds(module: Module) -> bool:
+    named = module.elf.named
+    return all(any(one.sh_flags & SHF_ALLOC for one in named.get(name, ())) for name in (".ctors", ".init_array"))
+
+
+@concerns(modules=_has_both_kinds)
 def constructors(load: Load) -> Iterator[Answer]:
     """Both kinds of constructors at once, which find_module_sections() does not take with CONFIG_CONSTRUCTORS."""
-    named = load.module.elf.named
-    if not all(any(one.sh_flags & SHF_ALLOC for one in named.get(name, ())) for name in (".ctors", ".init_array")):
-        return
     state = load.target.option("CONSTRUCTORS")
     if state is None:
         yield Unknown(ARCH_RULE, needs.CONFIG)

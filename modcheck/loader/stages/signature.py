@@ -14,7 +14,7 @@ from ...target.certificates import Certificate
 from ...target.facts import Target, is_true
 from ...version import Version
 from .. import needs
-from ..facts import Answer, Finding, Load, LogLine, Unknown, line, once
+from ..facts import Answer, Finding, Load, LogLine, Unknown, concerns, line, once
 
 if TYPE_CHECKING:
     from ...module.signature import Signer
@@ -94,13 +94,10 @@ def trusted_key(load: Load) -> Certificate | None:
     return max(found, key=lambda one: one.key is not None, default=None)
 
 
+@concerns((3, 7), targets=lambda target: target.option("MODULE_SIG") != "n")
 def signature(load: Load) -> Iterator[Answer]:
     """The signature's form, whether it fits, and whether the kernel insists on one."""
-    if not load.version.since(3, 7):
-        return
     configured = load.target.option("MODULE_SIG")
-    if configured == "n":
-        return
     errno, text = (None, None)
     examined = _examined(load)
     if examined:
@@ -251,9 +248,10 @@ def _rejected(load: Load, reason: str) -> str:
     return f"{name}: Loading of {reason} is rejected" if version.since(5, 5) else f"Loading of {reason} is rejected"
 
 
+@concerns((3, 7), targets=lambda target: target.option("MODULE_SIG") == "y")
 def unsigned_taint(load: Load) -> Iterator[Answer]:
     """The line for a module that is taken without a good signature."""
-    if load.target.option("MODULE_SIG") != "y" or verified(load) is not False or not load.version.since(3, 7):
+    if verified(load) is not False:
         return
     text = f"{load.module.name}: module verification failed: signature and/or required key missing - tainting kernel"
     yield Finding(

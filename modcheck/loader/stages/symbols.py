@@ -13,7 +13,7 @@ from typing import Any
 from ...module.facts import SHN_COMMON, SHN_UNDEF, STB_WEAK, STT_REGISTER, Export, Symbol
 from ...version import Version
 from .. import needs
-from ..facts import Answer, Finding, Level, Load, LogLine, Unknown, line
+from ..facts import Answer, Finding, Level, Load, LogLine, Unknown, concerns, line
 from .force import DEBUG_LOCKING
 from .license import is_proprietary
 from .versions import VersionCheck, check_version, missing_refused
@@ -59,7 +59,6 @@ class _Walk:
         self.gpl_ok = not is_proprietary(load.module, load.version)
         self.used_gpl = self.perhaps_gpl = False
         self.proprietary = not self.gpl_ok
-        self.recorded = load.recorded
 
     def add(
         self, rule: str, level: Level, errno: str | None, details: dict[str, Any], *texts: str, once: str | None = None
@@ -111,6 +110,8 @@ def unknown_symbol_line(module: str, name: str, errno: str, version: Version) ->
 
 def symbols(load: Load) -> Iterator[Answer]:
     """The walk over the symbol table."""
+    if _all_agree(load):
+        return
     walk = _Walk(load)
     for symbol in _in_question(walk):
         if symbol.shndx == SHN_UNDEF:
@@ -124,6 +125,19 @@ def symbols(load: Load) -> Iterator[Answer]:
     yield from walk.answers()
 
 
+def _all_agree(load: Load) -> bool:
+    """Whether there is nothing in question at all, as for most modules on the kernel that they were built for."""
+    module, target = load.module, load.target
+    return (
+        load.view.agrees
+        and len(module.imports) == len(module.symbols)
+        and not load.force_modversion
+        and not load.proprietary
+        and bool(target.modversions and target.symbols and target.symbols.has_crcs)
+        and not is_proprietary(module, load.version)
+    )
+
+
 def _in_question(walk: _Walk) -> Sequence[Symbol]:
     """The symbols, less those that all agree with what is there: nearly all, in most modules."""
     load, symbols = walk.load, walk.load.module.symbols
@@ -132,7 +146,7 @@ def _in_question(walk: _Walk) -> Sequence[Symbol]:
         return symbols
     if not modversions:
         return [one for one, crc in zip(symbols, plain.crcs(imports)) if crc is None]
-    recorded = walk.recorded.basic if walk.recorded.extended is None else walk.recorded.extended
+    recorded = load.recorded.basic if load.recorded.extended is None else load.recorded.extended
     if not recorded or not load.target.symbols or not load.target.symbols.has_crcs:
         return symbols
     ours, theirs = list(map(recorded.get, imports)), plain.crcs(imports)
@@ -141,11 +155,12 @@ def _in_question(walk: _Walk) -> Sequence[Symbol]:
     return [one for one, our, their in zip(symbols, ours, theirs) if our != their or our is None]
 
 
+@concerns((6, 16), modules=lambda module: module.import_namespaces)
 def imported_module_namespace(load: Load) -> Iterator[Answer]:
     """`import_ns=module:…` in modinfo: such namespaces are not for importing. Since 6.16."""
     imported = (value for tag, value in load.module.modinfo if tag == "import_ns")
     name = next((value for value in imported if value.startswith("module:")), None)
-    if name is not None and load.version.since(6, 16):
+    if name is not None:
         text = f"{load.module.name}: module tries to import module namespace: {name}"
         yield Finding(NAMESPACE, "error", f"imports the namespace {name} by name", "EPERM", (line(text),))
 
@@ -239,7 +254,7 @@ def _version(walk: _Walk, name: str, row: Export) -> bool:
         walk.lacks(VERSION, needs.CRCS)
         return True
     unknown = row.inferred and row.crc is None
-    check = check_version(walk.recorded, name, -1 if unknown else row.crc)
+    check = check_version(load.recorded, name, -1 if unknown else row.crc)
     if unknown and check.outcome == "differs":
         walk.lacks(VERSION, needs.EXPORTS)
         return True

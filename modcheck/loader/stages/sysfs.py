@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...module.facts import SHF_ALLOC, SHT_SYMTAB
-from ..facts import Answer, Finding, Load, line
+from ..facts import Answer, Finding, Load, concerns, line
 
 RULE = "sysfs"
 
 
+@concerns(
+    targets=lambda target: target.option("KALLSYMS") == "y",
+    modules=lambda module: len(module.elf.named) != len(module.elf.sections),
+)
 def sysfs(load: Load) -> Iterator[Answer]:
     """The names of loaded sections; the symbol table and its strings count as loaded (layout_symtab())."""
-    if load.target.option("KALLSYMS") != "y":
-        return
     sections = load.module.elf.sections
-    if len(load.module.elf.named) == len(sections):
-        return
     symtab = next((section for section in sections if section.sh_type == SHT_SYMTAB), None)
     kept = (symtab, sections[symtab.sh_link] if symtab and symtab.sh_link < len(sections) else None)
     # read, and not loaded: the first section of each of these names
