@@ -203,7 +203,7 @@ class _Alone:
         """The modules that it needs by the kernel's tables; None where these leave anything open."""
         visible = self.judge.visible
         view = visible.view_of(module)
-        if view.plain is None or None in view.owners or module.error:
+        if module.error or not (view.agrees or (view.plain and view.plain.has_all(module.imports))):
             rows = [view.find(name) for name in module.imports]
             if any(not row or row[0].owner != KERNEL for row in rows):
                 return None

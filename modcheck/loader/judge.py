@@ -216,20 +216,23 @@ class Judge:
         findings: list[Finding] = []
         unchecked: list[Unknown] = []
         lines: list[str] = []
-        spent = set(already)
+        spent = already
         refusing: Finding | None = None
         earlier: tuple[str, ...] = ()
         for stage in self._stages(load.module, load.version):
-            answers = [*stage(load)]
-            if not answers:
+            found: list[Finding] = []
+            for answer in stage(load):
+                if isinstance(answer, Finding):
+                    found.append(self._marked(answer))
+                elif (unknown := self._marked_unknown(answer)) not in unchecked:
+                    unchecked.append(unknown)
+            if not found:
                 continue
-            found = [self._marked(answer) for answer in answers if isinstance(answer, Finding)]
-            unknown = [self._marked_unknown(answer) for answer in answers if isinstance(answer, Unknown)]
             findings += found
-            unchecked += [one for one in unknown if one not in unchecked]
             if refusing is None:
                 counting = [finding for finding in found if not finding.ignored]
-                lines += _printed(counting, spent, load)
+                printed, spent = _printed(counting, spent, load)
+                lines += printed
                 refusing = _last_refusal(counting)
                 if refusing:
                     earlier = tuple(dict.fromkeys(one.rule for one in unchecked if not one.ignored))
@@ -241,7 +244,7 @@ class Judge:
             if refusing and self.until_refused:
                 break
         errno = refusing.errno if refusing else None
-        open_questions = [one for one in unchecked if not one.ignored]
+        open_questions = [one for one in unchecked if not one.ignored] if unchecked else ()
         verdict: Verdict = "refused" if refusing else "unknown" if open_questions else "loads"
         return Prediction(
             module=load.module,
@@ -259,16 +262,16 @@ class Judge:
             compared=_compared(load, unchecked),
             failed_in=str(refusing.details["failed_in"]) if refusing and refusing.rule == "dependency" else None,
             insmod_refuses=bool(needs) and self.loader == "modprobe" and refusing is None,
-            spent=frozenset(spent),
+            spent=spent,
             proprietary=is_proprietary(load.module, load.version)
-            or any(finding.rule == "proprietary-taint" for finding in findings),
+            or "proprietary-taint" in [finding.rule for finding in findings],
         )
 
     def _marked(self, finding: Finding) -> Finding:
         return replace(finding, ignored=True) if finding.rule in self.ignore else finding
 
     def _marked_unknown(self, unknown: Unknown) -> Unknown:
-        return unknown._replace(ignored=unknown.rule in self.ignore)
+        return unknown._replace(ignored=True) if unknown.rule in self.ignore else unknown
 
     def _assumed_of_all(self) -> tuple[str, ...]:
         """What is assumed of the target, whatever the module."""
@@ -351,17 +354,21 @@ def _longest_line(load: Load) -> int:
 _ORDER = attrgetter("order")
 
 
-def _printed(findings: Sequence[Finding], spent: set[str], load: Load) -> list[str]:
-    """The lines of one stage in their order, less those that the kernel prints only once and has printed."""
-    lines = sorted([line for finding in findings for line in finding.log], key=_ORDER) if findings else ()
-    longest = _longest_line(load) if lines else 0
+def _printed(findings: Sequence[Finding], spent: frozenset[str], load: Load) -> tuple[list[str], frozenset[str]]:
+    """The lines of one stage in their order, less those that the kernel prints only once and has printed; and which of
+    these it has printed then."""
+    lines = [line for finding in findings for line in finding.log]
+    if not lines:
+        return [], spent
+    lines.sort(key=_ORDER)
+    longest = _longest_line(load)
     shown = []
     for line in lines:
         if line.once is None or line.once not in spent:
             shown.append(line.text[:longest])
         if line.once is not None:
-            spent.add(line.once)
-    return shown
+            spent |= {line.once}
+    return shown, spent
 
 
 def _last_refusal(findings: Sequence[Finding]) -> Finding | None:
@@ -374,6 +381,6 @@ def _last_refusal(findings: Sequence[Finding]) -> Finding | None:
 
 def _compared(load: Load, unchecked: Sequence[Unknown]) -> bool:
     """Whether vermagic or CRCs could be compared."""
-    rules = {unknown.rule for unknown in unchecked}
+    rules = {unknown.rule for unknown in unchecked} if unchecked else ()
     crcs = bool(load.target.modversions) and "module-layout" not in rules and load.module.versions is not None
     return "vermagic" not in rules or crcs

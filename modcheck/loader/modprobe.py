@@ -71,12 +71,15 @@ class Modprobe:
 
     def order(self, module: Module) -> Order:
         """What must be loaded before `module`, less what is loaded already."""
+        if module.path not in self._orders:
+            self._orders[module.path] = self._order(module)
+        return self._orders[module.path]
+
+    def _order(self, module: Module) -> Order:
         if self.visible.target.modules is None and self.visible.view_of(module).from_kernel:
             return _NOTHING
-        if module.path not in self._orders:
-            line = self.visible.line(module)
-            self._orders[module.path] = self._searched(module) if line is None else Order(line, known=True)
-        return self._orders[module.path]
+        line = self.visible.line(module)
+        return self._searched(module) if line is None else Order(line, known=True)
 
     def _searched(self, module: Module) -> Order:
         """As depmod would have it."""
@@ -94,10 +97,8 @@ class Modprobe:
     def _needed(self, module: Module) -> list[str]:
         """The modules whose symbols `module` uses, in the order of first use, less what is loaded already."""
         view = self.visible.view_of(module)
-        if view.complete or (view.plain and None not in view.owners):
-            return [
-                one for one in dict.fromkeys(view.owners) if one and one != KERNEL and one not in self.visible.loaded
-            ]
+        if view.complete or (view.plain and view.plain.has_all(module.imports)):
+            return [one for one in view.needed if one not in self.visible.loaded]
         owners: dict[str, None] = {}
         for name in module.imports:
             rows = view.find(name)

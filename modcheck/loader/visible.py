@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
+from operator import eq
 
 from ..module.facts import Export, Module, exports_by_name
 from ..target.facts import Rows, Target
@@ -33,8 +34,6 @@ class ModuleSet:
         return self._modules.get(name)
 
 
-_KERNEL_ALONE = frozenset((KERNEL, None))
-
 #: of so many modules, or in a set of so many, symbols are looked up one by one
 ONE_BY_ONE = 100
 
@@ -48,12 +47,26 @@ class Plain:
     def __init__(self, rows: Rows, changed: dict[str, tuple[str | None, int | None]], several: set[str]) -> None:
         """:param changed: module and CRC of the symbols that the set has; None for those that it takes away"""
         self._rows, self._changed, self._several = rows, changed, several
+        self._moved = {name: owner for name, (owner, _) in changed.items() if rows.of_modules.get(name) != owner}
 
     def agrees(self, module: Module) -> bool:
         """Whether all that a module imports is the kernel's own, in no namespace, with the CRCs that it was built
         against."""
         ours = module.crcs_of_imports
-        return bool(ours) and None not in ours and list(map(self._rows.kernel_crcs.get, module.imports)) == ours
+        return bool(ours) and None not in ours and all(map(eq, map(self._rows.kernel_crcs.get, module.imports), ours))
+
+    def needed(self, names: Sequence[str]) -> list[str]:
+        """The modules that these symbols come from, in the order of first use, but not the kernel."""
+        of_modules, moved = self._rows.of_modules, self._moved
+        if moved.keys().isdisjoint(names):
+            found = dict.fromkeys(map(of_modules.get, names))
+        else:
+            found = dict.fromkeys([moved[name] if name in moved else of_modules.get(name) for name in names])
+        return [name for name in found if name is not None]
+
+    def has_all(self, names: Sequence[str]) -> bool:
+        """Whether somebody exports each of them."""
+        return None not in self.owners(names)
 
     def owners(self, names: Sequence[str]) -> list[str | None]:
         """The module that each symbol comes from; None where nobody exports it."""
@@ -199,18 +212,18 @@ class View:
     """What one module sees when it is loaded.
 
     :ivar agrees: whether all that it imports is the kernel's own, in no namespace, with the CRCs of its `__versions`
-    :ivar owners: the module that each of its imports comes from, as far as `plain` tells; empty where all `agrees`
+    :ivar needed: the modules that its imports come from, as far as `plain` tells, in the order of first use
     :ivar complete: whether a name that `plain` does not have is exported by nobody
     :ivar plain: what holds for all names at once; None where what the module exports itself is among its imports
     """
 
-    __slots__ = ("_found", "_known", "agrees", "complete", "module", "owners", "plain", "visible")
+    __slots__ = ("_found", "_known", "agrees", "complete", "module", "needed", "plain", "visible")
 
     def __init__(self, visible: Visible, module: Module, plain: Plain | None) -> None:
         self.visible, self.module = visible, module
         self.agrees = plain is not None and plain.agrees(module)
-        self.owners: list[str | None] = plain.owners(module.imports) if plain and not self.agrees else []
-        self.plain = None if module.name in self.owners else plain
+        self.needed = plain.needed(module.imports) if plain and not self.agrees else []
+        self.plain = None if module.name in self.needed else plain
         # of installed modules `plain` knows nothing
         self.complete = self.plain is not None and visible.target.modules is None
         self._found: dict[str, tuple[Export, ...]] = {}
@@ -219,7 +232,7 @@ class View:
     @property
     def from_kernel(self) -> bool:
         """Whether all that it imports is the kernel's own, or nobody's, for certain."""
-        return self.complete and _KERNEL_ALONE.issuperset(self.owners)
+        return self.complete and not self.needed
 
     def find(self, name: str) -> tuple[Export, ...]:
         """The exports of a name, the kernel's own first."""

@@ -247,7 +247,7 @@ class Image:
         new = tuple.__new__
         return tuple(
             [
-                new(Symbol, (name or "", kinds[place] >> 4, kinds[place] & 15, sections[place]))
+                new(Symbol, (sys.intern(name or ""), kinds[place] >> 4, kinds[place] & 15, sections[place]))
                 for name, place in zip(names, places)
             ]
         )

@@ -31,6 +31,7 @@ class Rows:
     :ivar owners: symbol: the module that it comes from
     :ivar crcs: symbol: its CRC, of those in no namespace
     :ivar kernel_crcs: the same of the kernel's own alone
+    :ivar of_modules: symbol: the module that it comes from, of those that are not the kernel's own
     :ivar several: symbols that more than one row has
     :ivar by_module: the symbols of each module, but not the kernel's own
     """
@@ -39,6 +40,7 @@ class Rows:
         self.owners: dict[str, str] = {}
         self.crcs: dict[str, int | None] = {}
         self.kernel_crcs: dict[str, int | None] = {}
+        self.of_modules: dict[str, str] = {}
         self.several: set[str] = set()
         self.by_module: dict[str, list[str]] = {}
 
@@ -110,8 +112,8 @@ class Symbols:
                 rows.enter(names, owners, crcs, namespaces)
                 for name, owner in zip(names, owners) if not of_kernel else ():
                     rows.by_module.setdefault(owner, []).append(name)
-        owners = rows.owners
-        rows.kernel_crcs = {name: crc for name, crc in rows.crcs.items() if owners[name] == KERNEL}
+        rows.kernel_crcs = {name: crc for name, crc in rows.crcs.items() if rows.owners[name] == KERNEL}
+        rows.of_modules = {name: owner for name, owner in rows.owners.items() if owner != KERNEL}
         return rows
 
     def has_owner(self, name: str) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 
@@ -94,7 +95,7 @@ class Symvers:
         width = (len(cells) - 1) // (self.rows or 1)
         if self.inferred or width < 4 or len(cells) != width * self.rows + 1 or b"\r" in self._data:
             return None
-        names, kinds = cells[1::width], cells[3::width]
+        names, kinds = [*map(sys.intern, cells[1::width])], cells[3::width]  # kernels share most
         if not _MODERN_KINDS.issuperset(kinds) or len(set(names)) != len(names):
             return None
         try:

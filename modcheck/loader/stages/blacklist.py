@@ -16,6 +16,14 @@ from ..facts import Answer, Finding, Load, concerns, line
 RULE = "blacklist"
 
 
+@lru_cache(maxsize=2)
+def _lists(target: Target) -> tuple[frozenset[str], frozenset[str]]:
+    """What the command line forbids the kernel, and what it tells modprobe to leave alone."""
+    lists = target.boot_options("module_blacklist")
+    names = ",".join(target.boot_options("modprobe.blacklist")).replace("-", "_").split(",")
+    return frozenset(lists[-1].split(",") if lists else ()), frozenset(filter(None, names))
+
+
 @concerns(targets=lambda target: any(_lists(target)) or target.modules is not None)
 def blacklist(load: Load) -> Iterator[Answer]:
     """`module_blacklist=`: the name as it is written, `-` and `_` differ. The last list on the command line counts."""
@@ -28,11 +36,3 @@ def blacklist(load: Load) -> Iterator[Answer]:
     configured = load.target.modules.modprobe.blacklist if load.target.modules else ()
     if load.loader == "modprobe" and (name in on_boot or name in configured):
         yield Finding(RULE, "note", f"modprobe.d forbids it: `modprobe {name}` loads it, udev does not")
-
-
-@lru_cache(maxsize=2)
-def _lists(target: Target) -> tuple[frozenset[str], frozenset[str]]:
-    """What the command line forbids the kernel, and what it tells modprobe to leave alone."""
-    lists = target.boot_options("module_blacklist")
-    names = ",".join(target.boot_options("modprobe.blacklist")).replace("-", "_").split(",")
-    return frozenset(lists[-1].split(",") if lists else ()), frozenset(filter(None, names))
