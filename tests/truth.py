@@ -26,6 +26,7 @@ from modcheck.module.facts import (
     Parameter,
     Relocations,
     Section,
+    Sections,
     Symbol,
 )
 from modcheck.module.signature import Message, Signature, Signer
@@ -202,8 +203,9 @@ def pack(module: Module, *, with_btf: bool = False, with_signature: bool = False
     packed = {field.name: getattr(module, field.name) for field in fields(module) if field.init}
     elf = module.elf
     edges = (elf.names_last_byte, elf.strtab_edges, elf.max_st_name)
-    packed["elf"] = [elf.length, elf.raw_header.hex(), elf.bits, elf.endianness, elf.header, elf.sections, *edges]
+    packed["elf"] = [elf.length, elf.raw_header.hex(), elf.bits, elf.endianness, elf.header, list(elf.sections), *edges]
     packed["export_sections"] = sorted(module.export_sections)
+    packed["symbols"] = list(module.symbols)
     packed["path"] = Path(module.path).name
     if module.signature is not None:
         packed["signature"] = module.signature._replace(message=_pack_message(module.signature.message, with_signature))
@@ -228,7 +230,8 @@ def unpack(packed: dict[str, Any]) -> Module:
                 last,
                 tuple(edges) if edges else None,  # type: ignore[arg-type]
                 largest,
-            ).with_sections(tuple(Section(*section) for section in sections)),
+                Sections.of(Section(*section) for section in sections) if sections else Sections(),
+            ),
             "modinfo": _pairs(packed["modinfo"]),
             "versions": _pairs(packed["versions"]),
             "versions_ext": _pairs(packed["versions_ext"]),

@@ -18,7 +18,7 @@ def not_a_module(case: Case) -> Iterator[Cause]:
     elf = case.module.elf
     if finding is None or elf.header is None or not elf.sections:
         return
-    names = {section.name for section in elf.sections}
+    names = set(elf.sections.names)
     lacking = [name for name in (".modinfo", ".gnu.linkonce.this_module", ".symtab") if name not in names]
     kind = {2: "a program", 3: "a shared library"}.get(elf.header.e_type)
     if kind is None and not lacking:

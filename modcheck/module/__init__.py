@@ -115,7 +115,7 @@ def parse_module(
 
 
 def _parameters(image: Image) -> tuple[Parameter, ...] | None:
-    if not image.elf.named.get("__param"):
+    if "__param" not in image.sections.places:
         return ()
     from .parameters import read_parameters
 

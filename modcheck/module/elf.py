@@ -13,6 +13,7 @@ import sys
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, cached_property
+from itertools import compress
 from typing import Any
 
 from elftools.elf.enums import ENUM_E_MACHINE
@@ -29,8 +30,9 @@ from .facts import (
     SHT_SYMTAB,
     Elf,
     Header,
+    LoaderSymbols,
     Section,
-    Symbol,
+    Sections,
 )
 
 ELF_MAGIC = b"\x7fELF"
@@ -95,6 +97,16 @@ def decode_header(raw: bytes, bits: int, endianness: Endianness) -> Header | Non
     return Header(fields[0], fields[1], fields[3], fields[5], fields[6], fields[10], fields[11], fields[12])
 
 
+_ABS_LOW = SHN_ABS & 0xFF
+_IS_ZERO = bytes(byte == 0 for byte in range(256))
+
+
+@cache
+def _section_marks(known: int) -> bytes:
+    """What the higher byte of a section index must be by its lower one, among so many sections: 1 where none fits."""
+    return bytes(0xFF if byte == _ABS_LOW else byte >= known for byte in range(256))
+
+
 #: an entry of the symbol table: name offset, st_info, section index, value, size
 Row = tuple[int, int, int, int, int]
 
@@ -103,18 +115,19 @@ class Symbols:
     """A symbol table: columns of it in bulk, entries one by one."""
 
     def __init__(self, data: bytes, table: _Table, endianness: Endianness) -> None:
-        self._data, self._table, self._endianness = data, table, endianness
+        self._table, self._endianness = table, endianness
         self._count = len(data) // table.record.size
+        self._whole = data[: self._count * table.record.size]
+        self._columns: dict[str, Sequence[int]] = {}
 
     def __len__(self) -> int:
         return self._count
 
     def __getitem__(self, index: int) -> Row:
-        return self._row(self._table.record.unpack_from(self._data, index * self._table.record.size))
+        return self._row(self._table.record.unpack_from(self._whole, index * self._table.record.size))
 
     def __iter__(self) -> Iterator[Row]:
-        whole = self._data[: self._count * self._table.record.size]
-        return map(self._row, self._table.record.iter_unpack(whole))
+        return map(self._row, self._table.record.iter_unpack(self._whole))
 
     def _row(self, fields: tuple[int, ...]) -> Row:
         if self._table.record.size == 24:
@@ -123,14 +136,28 @@ class Symbols:
             name, value, size, info, _, shndx = fields
         return name, info, shndx, value, size
 
-    def column(self, field: str) -> array[int]:
+    def column(self, field: str) -> Sequence[int]:
         """The values of one field of every entry."""
+        if field not in self._columns:
+            self._columns[field] = self._column(field)
+        return self._columns[field]
+
+    def _column(self, field: str) -> Sequence[int]:
         size = self._table.record.size
-        values = array({"st_name": "I", "st_info": "B", "st_shndx": "H"}[field])
-        values.frombytes(self._data[: self._count * size])
+        if field == "st_info":
+            return self._whole[self._table.offsets[field] :: size]
+        values = array({"st_name": "I", "st_shndx": "H"}[field])
+        values.frombytes(self._whole)
+        values = values[self._table.offsets[field] // values.itemsize :: size // values.itemsize]
         if self._endianness != sys.byteorder:
             values.byteswap()
-        return values[self._table.offsets[field] // values.itemsize :: size // values.itemsize]
+        return values
+
+    def halves_of_sections(self) -> tuple[bytes, bytes]:
+        """The lower and the higher byte of every entry's section index."""
+        first, size = self._table.offsets["st_shndx"], self._table.record.size
+        halves = self._whole[first::size], self._whole[first + 1 :: size]
+        return halves if self._endianness == "little" else halves[::-1]
 
 
 Rows = Symbols | Sequence[Row]
@@ -174,30 +201,28 @@ class Image:
         self.order = _order(self.endianness)
         is_elf = data[:4] == ELF_MAGIC
         self.header = decode_header(data[: HEADER_SIZE[self.bits]], self.bits, self.endianness) if is_elf else None
-        self.sections = self._section_table() if self.header else ()
+        self.sections = self._section_table() if self.header else Sections()
 
-    def _section_table(self) -> tuple[Section, ...]:
+    def _section_table(self) -> Sections:
         assert self.header
         size = SECTION_HEADER_SIZE[self.bits]
         start = self.header.e_shoff
         end = start + size * self.header.e_shnum
-        if end > len(self.data):
-            return ()
-        rows = list(_layout(self.bits, self.endianness)[1].record.iter_unpack(self.data[start:end]))
-        names = b""
-        if self.header.e_shstrndx < len(rows):
-            offset, length = rows[self.header.e_shstrndx][4:6]
-            names = self.data[offset : offset + length]
-        found = Strings(names).at([row[0] for row in rows])
-        new = tuple.__new__  # a third of the time of Section(…), for fifty of a module
-        return tuple([new(Section, (name, *row[:8])) for name, row in zip(found, rows)])
+        if end > len(self.data) or start == end:
+            return Sections()
+        columns = list(zip(*_layout(self.bits, self.endianness)[1].record.iter_unpack(self.data[start:end])))
+        names, place = b"", self.header.e_shstrndx
+        if place < len(columns[0]):
+            names = self.data[columns[4][place] : columns[4][place] + columns[5][place]]
+        return Sections(Strings(names).at(columns[0]), columns[:8])
 
     @cached_property
     def relocation_sections(self) -> dict[int, list[Section]]:
         """The relocation sections by the index of the section that they are for."""
         found: dict[int, list[Section]] = {}
-        for section in self.sections:
-            if section.sh_type in (SHT_RELA, SHT_REL):
+        for place, kind in enumerate(self.sections.sh_type):
+            if kind in (SHT_RELA, SHT_REL):
+                section = self.sections[place]
                 found.setdefault(section.sh_info, []).append(section)
         return found
 
@@ -209,9 +234,14 @@ class Image:
 
     def find(self, name: str, flags: int = 0) -> Section | None:
         """The first section of this name that has all of `flags`; None when there is none."""
-        for section in self.elf.named.get(name, ()):
-            if section.sh_type != SHT_NULL and section.sh_flags & flags == flags:
-                return section
+        place = self.place(name, flags)
+        return None if place is None else self.sections[place]
+
+    def place(self, name: str, flags: int = 0) -> int | None:
+        """The place of `find` in the section table."""
+        for place in self.sections.places_of(name):
+            if self.sections.sh_type[place] != SHT_NULL and self.sections.sh_flags[place] & flags == flags:
+                return place
         return None
 
     def unpack(self, format: str, data: bytes) -> Iterator[tuple[int, ...]]:
@@ -227,7 +257,8 @@ class Image:
 
     @cached_property
     def symtab(self) -> Section | None:
-        return next((section for section in self.sections if section.sh_type == SHT_SYMTAB), None)
+        kinds = self.sections.sh_type
+        return self.sections[kinds.index(SHT_SYMTAB)] if SHT_SYMTAB in kinds else None
 
     @cached_property
     def strings(self) -> Strings:
@@ -237,20 +268,24 @@ class Image:
             return Strings(b"")
         return Strings(self.bytes_of(self.sections[section.sh_link]))
 
-    def loader_symbols(self) -> tuple[Symbol, ...]:
-        """The symbols that the kernel has to look up or refuses, in their order; see `Symbol`."""
+    def loader_symbols(self) -> LoaderSymbols:
+        """The symbols that the kernel has to look up or refuses, in their order."""
         known, rows = len(self.sections), self.symbols
-        sections, kinds, offsets = rows.column("st_shndx"), rows.column("st_info"), rows.column("st_name")
+        infos, offsets = rows.column("st_info"), rows.column("st_name")
+        low, high = rows.halves_of_sections()
+        if known <= _ABS_LOW and low.translate(_section_marks(known)) == high:  # all others are absolute
+            undefined = b"\0" + low[1:].translate(_IS_ZERO)
+            names = self._names(compress(offsets, undefined))
+            return LoaderSymbols(names, bytes(compress(infos, undefined)))
+        sections = [lower | upper << 8 for lower, upper in zip(low, high)]
         places = [place for place, shndx in enumerate(sections) if not 0 < shndx < known]
         places = [place for place in places if place and sections[place] not in (SHN_ABS, SHN_LIVEPATCH)]
-        names = self.strings.at([offsets[place] for place in places])
-        new = tuple.__new__
-        return tuple(
-            [
-                new(Symbol, (sys.intern(name or ""), kinds[place] >> 4, kinds[place] & 15, sections[place]))
-                for name, place in zip(names, places)
-            ]
-        )
+        names = self._names([offsets[place] for place in places])
+        return LoaderSymbols(names, [infos[place] for place in places], [sections[place] for place in places])
+
+    def _names(self, offsets: Iterable[int]) -> tuple[str, ...]:
+        """Names of symbols; kernels and modules share most."""
+        return tuple([sys.intern(name or "") for name in self.strings.at(offsets)])
 
     @cached_property
     def elf(self) -> Elf:
@@ -269,7 +304,8 @@ class Image:
             names_last_byte=names_last,
             strtab_edges=(strings[0], strings[-1]) if strings else None,
             max_st_name=max(self.symbols.column("st_name"), default=0),
-        ).with_sections(self.sections)
+            sections=self.sections,
+        )
 
 
 def text(raw: bytes) -> str:

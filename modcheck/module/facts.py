@@ -6,11 +6,12 @@ is None, which differs from an empty one: no `__versions` section is None, an em
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import compress
+from operator import add
+from typing import TYPE_CHECKING, NamedTuple, overload
 
 from ..arch import Endianness
 
@@ -24,6 +25,7 @@ STB_WEAK, STT_REGISTER = 2, 13
 #: what a signed module ends with (scripts/sign-file)
 SIGNATURE_MARKER = b"~Module signature appended~\n"
 _WX = SHF_WRITE | SHF_EXECINSTR
+_NO_CONTENT = (SHT_NULL, SHT_NOBITS)
 
 
 class Header(NamedTuple):
@@ -53,6 +55,83 @@ class Section(NamedTuple):
     sh_info: int
 
 
+class Sections(Sequence[Section]):
+    """A section header table by its columns; entries are made when they are asked for.
+
+    :ivar names: the names of all, None where sh_name lies outside the section name table
+    :ivar places: where each name is, the last of it
+    :ivar contents_end: where the last of those ends that has bytes in the file
+    :ivar symtabs: the places of those of type SYMTAB, but the first of all
+    :ivar writable_code: the places of those that are both writable and executable
+    :ivar max_sh_name: largest name offset of those that are any (not of type NULL)
+    """
+
+    __slots__ = (
+        "_made", "contents_end", "max_sh_name", "names", "places", "sh_addr", "sh_flags", "sh_info", "sh_link",
+        "sh_name", "sh_offset", "sh_size", "sh_type", "symtabs", "writable_code",
+    )  # fmt: skip
+
+    def __init__(self, names: Sequence[str | None] = (), columns: Sequence[Sequence[int]] = ((),) * 8) -> None:
+        """:param columns: the fields of `Section` behind the name, each of all sections"""
+        self.names = names
+        self.sh_name, self.sh_type, self.sh_flags, self.sh_addr = columns[:4]
+        self.sh_offset, self.sh_size, self.sh_link, self.sh_info = columns[4:]
+        self._made: list[Section | None] = [None] * len(names)
+        self.places = dict(zip(names, range(len(names))))
+        kept = [kind not in _NO_CONTENT for kind in self.sh_type]
+        kept[:1] = [False] * len(kept[:1])
+        self.contents_end = max(compress(map(add, self.sh_offset, self.sh_size), kept), default=0)
+        self.max_sh_name = max(compress(self.sh_name, self.sh_type), default=0)
+        self.symtabs = [place for place, kind in enumerate(self.sh_type) if kind == SHT_SYMTAB and place]
+        odd = [flags for flags in set(self.sh_flags) if flags & _WX == _WX]
+        self.writable_code = [place for place, flags in enumerate(self.sh_flags) if flags in odd] if odd else []
+
+    @classmethod
+    def of(cls, sections: Iterable[Section]) -> Sections:
+        """The table with these entries."""
+        names, *columns = zip(*sections)
+        return cls(names, columns)
+
+    def named(self, name: str) -> list[Section]:
+        """The sections of a name, in their order."""
+        return [self[place] for place in self.places_of(name)]
+
+    def places_of(self, name: str) -> list[int]:
+        """The places of a name's sections, in their order."""
+        place = self.places.get(name)
+        if place is None:
+            return []
+        if self.are_named_apart:
+            return [place]
+        return [place for place, one in enumerate(self.names) if one == name]
+
+    @property
+    def are_named_apart(self) -> bool:
+        """Whether no two have the same name."""
+        return len(self.places) == len(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @overload
+    def __getitem__(self, place: int) -> Section: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Section]: ...
+
+    def __getitem__(self, place: int | slice) -> Section | list[Section]:
+        if isinstance(place, slice):
+            return [self[one] for one in range(*place.indices(len(self.names)))]
+        made = self._made[place]
+        if made is None:
+            made = self._made[place] = Section(
+                self.names[place], self.sh_name[place], self.sh_type[place], self.sh_flags[place],
+                self.sh_addr[place], self.sh_offset[place], self.sh_size[place], self.sh_link[place],
+                self.sh_info[place],
+            )  # fmt: skip
+        return made
+
+
 class Symbol(NamedTuple):
     """An entry of the symbol table that the loader has to resolve, or refuses: undefined, COMMON, or with a section
     index that no section has."""
@@ -61,6 +140,48 @@ class Symbol(NamedTuple):
     bind: int
     type: int
     shndx: int
+
+
+class LoaderSymbols(Sequence[Symbol]):
+    """The symbols that the loader has to look up or refuses, in their order, by columns; see `Symbol`.
+
+    :ivar names: of all
+    """
+
+    __slots__ = ("_infos", "_sections", "names")
+
+    def __init__(self, names: Sequence[str], infos: Sequence[int], sections: Sequence[int] | None = None) -> None:
+        """:param infos: st_info of each
+        :param sections: st_shndx of each; None where all are undefined
+        """
+        self.names, self._infos, self._sections = names, infos, sections
+
+    @property
+    def imports(self) -> tuple[str, ...]:
+        """The names of the undefined ones."""
+        if self._sections is None:
+            return tuple(self.names)
+        return tuple([name for name, shndx in zip(self.names, self._sections) if shndx == SHN_UNDEF])
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @overload
+    def __getitem__(self, place: int) -> Symbol: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Symbol]: ...
+
+    def __getitem__(self, place: int | slice) -> Symbol | list[Symbol]:
+        if isinstance(place, slice):
+            return [self[one] for one in range(*place.indices(len(self.names)))]
+        info = self._infos[place]
+        return Symbol(self.names[place], info >> 4, info & 15, self._sections[place] if self._sections else SHN_UNDEF)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 class Export(NamedTuple):
@@ -140,37 +261,8 @@ class Elf(NamedTuple):
     """first and last byte of the symbol string table"""
     max_st_name: int
     """largest name offset of any symbol"""
-    sections: tuple[Section, ...] = ()
+    sections: Sections = Sections()
     """empty where the table does not lie within the file"""
-    named: Mapping[str | None, Sequence[Section]] = MappingProxyType({})
-    """the same by name"""
-    contents_end: int = 0
-    """where the last of those ends that has bytes in the file"""
-    symtabs: tuple[Section, ...] = ()
-    """those of type SYMTAB, but the first of all"""
-    writable_code: tuple[int, ...] = ()
-    """the places of those that are both writable and executable"""
-    max_sh_name: int = 0
-    """largest name offset of those that are any (not of type NULL)"""
-
-    def with_sections(self, sections: tuple[Section, ...]) -> Elf:
-        """The same with these sections, and what follows from them."""
-        named: dict[str | None, list[Section]] = {}
-        for section in sections:
-            if section.name in named:
-                named[section.name].append(section)
-            else:
-                named[section.name] = [section]
-        ends = [one.sh_offset + one.sh_size for one in sections[1:] if one.sh_type not in (SHT_NULL, SHT_NOBITS)]
-        names = [one.sh_name for one in sections if one.sh_type != SHT_NULL]
-        return self._replace(
-            sections=sections,
-            named=named,
-            contents_end=max(ends, default=0),
-            symtabs=tuple([one for one in sections[1:] if one.sh_type == SHT_SYMTAB]),
-            writable_code=tuple([place for place, one in enumerate(sections) if one.sh_flags & _WX == _WX]),
-            max_sh_name=max(names, default=0),
-        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -196,7 +288,7 @@ class Module:
     """the records of `__versions` in their order: symbol name, CRC (an unsigned long, unmasked)"""
     versions_ext: tuple[tuple[str, int], ...] | None
     """the same of `__version_ext_names` and `__version_ext_crcs`"""
-    symbols: tuple[Symbol, ...]
+    symbols: Sequence[Symbol]
     exports: tuple[Export, ...]
     export_sections: frozenset[str]
     """which of `__ksymtab`, `__kcrctab`, `__kflagstab` … are there and not empty"""
@@ -222,7 +314,10 @@ class Module:
     """the names of the undefined symbols, in the order of the symbol table"""
 
     def __post_init__(self) -> None:
-        names = tuple([symbol.name for symbol in self.symbols if symbol.shndx == SHN_UNDEF])
+        if isinstance(self.symbols, LoaderSymbols):
+            names = self.symbols.imports
+        else:
+            names = tuple([symbol.name for symbol in self.symbols if symbol.shndx == SHN_UNDEF])
         object.__setattr__(self, "imports", names)
 
     def __repr__(self) -> str:

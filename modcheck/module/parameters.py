@@ -24,7 +24,7 @@ class _Pointers:
     def at(self, section: int, offset: int) -> tuple[int, int] | None:
         """Symbol index and addend of the pointer at `offset` of a section."""
         if section not in self.known:
-            found = relocations_of(self.image, self.image.sections[section])
+            found = relocations_of(self.image, section)
             self.known[section] = {place: (symbol, addend) for place, symbol, addend in found}
         return self.known[section].get(offset)
 
@@ -61,12 +61,12 @@ class _Pointers:
 
 def read_parameters(image: Image) -> tuple[Parameter, ...] | None:
     """The parameters in the order of the section; None where it is laid out in an older way."""
-    section = image.find("__param")
-    if section is None or not section.sh_size:
+    index = image.place("__param")
+    section = None if index is None else image.sections[index]
+    if index is None or section is None or not section.sh_size:
         return ()
     word = image.bits // 8
     size = 40 if image.bits == 64 else 20
-    index = image.sections.index(section)
     pointers = _Pointers(image)
     entries = range(0, section.sh_size - size + 1, size)
     if section.sh_size % size or any(pointers.at(index, entry + word) is None for entry in entries):

@@ -42,8 +42,9 @@ def read_relocations(image: Image) -> tuple[Relocations, ...]:
     rows = image.symbols
     loose = _loose_symbols(image)
     found = []
-    for index, section in enumerate(image.sections):
-        if section.sh_type not in (SHT_REL, SHT_RELA) or not 0 < section.sh_info < len(image.sections):
+    for index, kind in enumerate(image.sections.sh_type):
+        section = image.sections[index]
+        if kind not in (SHT_REL, SHT_RELA) or not 0 < section.sh_info < len(image.sections):
             continue
         target = image.sections[section.sh_info]
         if not target.sh_flags & SHF_ALLOC:
@@ -103,7 +104,7 @@ def _types(image: Image, data: bytes, size: int) -> tuple[tuple[int, int], ...]:
 
 def _loose_symbols(image: Image) -> frozenset[int]:
     """The symbols in sections that are not loaded."""
-    unloaded = {n for n, section in enumerate(image.sections) if n and not section.sh_flags & SHF_ALLOC}
+    unloaded = {n for n, flags in enumerate(image.sections.sh_flags) if n and not flags & SHF_ALLOC}
     places = image.symbols.column("st_shndx")
     if unloaded.isdisjoint(places):
         return frozenset()

@@ -72,10 +72,10 @@ def read_versions_ext(image: Image) -> tuple[tuple[str, int], ...] | None:
 
 def read_entry_points(image: Image) -> tuple[tuple[str, int], ...]:
     """The pointers that relocations set in `.gnu.linkonce.this_module`: name of the symbol, and offset."""
-    section = image.find(".gnu.linkonce.this_module")
-    if section is None:
+    place = image.place(".gnu.linkonce.this_module")
+    if place is None:
         return ()
-    rows, found = image.symbols, relocations_of(image, section)
+    rows, found = image.symbols, relocations_of(image, place)
     return tuple((image.strings.get(rows[symbol][0]), offset) for offset, symbol, _ in found if symbol < len(rows))
 
 
@@ -92,11 +92,11 @@ def read_exports(image: Image, owner: str) -> tuple[Export, ...]:
     """What the module exports, table by table in the kernel's order; `owner` is the module's own name."""
     found: list[Export] = []
     for suffix, gpl in _EXPORT_SECTIONS.items():
-        section = image.find("__ksymtab" + suffix)
-        if section is None or not section.sh_size:
+        place = image.place("__ksymtab" + suffix)
+        if place is None or not image.sections[place].sh_size:
             continue
-        entries = _entries(image, section)
-        crcs = _crcs(image, image.find("__kcrctab" + suffix), len(entries))
+        entries = _entries(image, place)
+        crcs = _crcs(image, image.place("__kcrctab" + suffix), len(entries))
         flags = image.find("__kflagstab" + suffix)
         kinds = image.bytes_of(flags) if flags else b""
         for index, (name, namespace) in enumerate(entries):
@@ -108,15 +108,18 @@ def read_exports(image: Image, owner: str) -> tuple[Export, ...]:
 def export_sections(image: Image) -> frozenset[str]:
     """Which of `__ksymtab`, `__kcrctab`, `__kflagstab` … are there and not empty."""
     kinds = ("__ksymtab", "__kcrctab", "__kflagstab")
-    return frozenset([one.name for one in image.sections if one.name and one.sh_size and one.name.startswith(kinds)])
+    sections = image.sections
+    return frozenset(
+        [one for one, size in zip(sections.names, sections.sh_size) if one and size and one.startswith(kinds)]
+    )
 
 
-def relocations_of(image: Image, target: Section) -> list[tuple[int, int, int]]:
-    """Offset, symbol index and addend of each relocation for `target`, by offset. The words of REL sections hold
-    their addends (4 bytes: all architectures with REL have 32 bits, or mips's old 64-bit form)."""
+def relocations_of(image: Image, target: int) -> list[tuple[int, int, int]]:
+    """Offset, symbol index and addend of each relocation for the section `target`, by offset. The words of REL sections
+    hold their addends (4 bytes: all architectures with REL have 32 bits, or mips's old 64-bit form)."""
     found = []
-    content = image.bytes_of(target)
-    for section in image.relocation_sections.get(image.sections.index(target), ()):
+    content = image.bytes_of(image.sections[target])
+    for section in image.relocation_sections.get(target, ()):
         rela = section.sh_type == SHT_RELA
         data = image.bytes_of(section)
         if image.bits == 32:
@@ -136,7 +139,7 @@ def _word(image: Image, data: bytes, offset: int, size: int) -> int:
     return int.from_bytes(data[offset : offset + size], image.endianness)
 
 
-def _entries(image: Image, section: Section) -> list[tuple[str, str]]:
+def _entries(image: Image, section: int) -> list[tuple[str, str]]:
     """Name and namespace of each entry of a `__ksymtab` section.
 
     An entry is value, name and (5.4+) namespace: offsets of 4 bytes from their own place (x86 and arm64 since 4.19),
@@ -146,12 +149,14 @@ def _entries(image: Image, section: Section) -> list[tuple[str, str]]:
     relocations = [r for r in relocations_of(image, section) if r[1] < len(rows)]
     if not relocations:
         return []
-    table = image.find("__ksymtab_strings")
-    place = image.sections.index(table) if table else -1
+    place = image.place("__ksymtab_strings")
+    if place is None:
+        return []
+    table = image.sections[place]
     texts = {
         offset: _string_at(image, table, rows[symbol][3] + addend)
         for offset, symbol, addend in relocations
-        if table and rows[symbol][2] == place
+        if rows[symbol][2] == place
     }
     values = [offset for offset, symbol, _ in relocations if offset not in texts]
     if not texts or not values:
@@ -166,16 +171,17 @@ def _string_at(image: Image, table: Section, offset: int) -> str:
     return text(data[start : data.find(b"\0", start)])
 
 
-def _crcs(image: Image, section: Section | None, count: int) -> list[int | None]:
+def _crcs(image: Image, place: int | None, count: int) -> list[int | None]:
     """The CRC of each of `count` exports; None for each without a table.
 
     5.19+: plain 32-bit words. Before: relocations against `__crc_NAME`, an absolute symbol whose value is the CRC, or
     (CONFIG_MODULE_REL_CRCS) one that stands where the CRC does. A weak undefined one is a CRC that was not computed: 0.
     """
-    if section is None or not section.sh_size or not count:
+    section = None if place is None else image.sections[place]
+    if place is None or section is None or not section.sh_size or not count:
         return [None] * count
     width = 8 if section.sh_size == 8 * count else 4
-    relocations = relocations_of(image, section)
+    relocations = relocations_of(image, place)
     if not relocations:
         words = image.unpack("Q" if width == 8 else "I", image.bytes_of(section))
         plain: list[int | None] = [value & 0xFFFFFFFF for (value,) in words]

@@ -124,27 +124,28 @@ def tables(load: Load) -> Iterator[Answer]:
 def _is_sound(load: Load) -> bool:
     """Whether nothing of what follows finds fault with the container, in any version: nearly all are, by one look."""
     elf, length = load.module.elf, signed_length(load)
-    sections, named, header = elf.sections, elf.named, elf.header
-    if header is None or not 0 < header.e_shstrndx < len(sections) or len(elf.symtabs) != 1:
+    sections, places, header = elf.sections, elf.sections.places, elf.header
+    if header is None or not 0 < header.e_shstrndx < len(sections) or len(sections.symtabs) != 1:
         return False
-    this_module, modinfo = named.get(THIS_MODULE, ()), named.get(".modinfo", ())
-    first, names, link = sections[0], sections[header.e_shstrndx], elf.symtabs[0].sh_link
+    if THIS_MODULE not in places or ".modinfo" not in places or not sections.are_named_apart:
+        return False
+    kinds, sizes = sections.sh_type, sections.sh_size
+    this_module, names, link = places[THIS_MODULE], header.e_shstrndx, sections.sh_link[sections.symtabs[0]]
     return (
-        not (first.sh_type or first.sh_size or first.sh_addr)
-        and elf.contents_end <= length
-        and elf.contents_end < 1 << elf.bits
-        and names.sh_type == SHT_STRTAB
-        and elf.max_sh_name < names.sh_size
+        not (kinds[0] or sizes[0] or sections.sh_addr[0])
+        and sections.contents_end <= length
+        and sections.contents_end < 1 << elf.bits
+        and kinds[names] == SHT_STRTAB
+        and sections.max_sh_name < sizes[names]
         and elf.names_last_byte == 0
-        and len(modinfo) == len(this_module) == 1
-        and this_module[0].sh_type not in (SHT_NULL, SHT_NOBITS)
-        and bool(this_module[0].sh_flags & SHF_ALLOC)
+        and kinds[this_module] not in (SHT_NULL, SHT_NOBITS)
+        and bool(sections.sh_flags[this_module] & SHF_ALLOC)
         and 0 < link < len(sections)
-        and sections[link].sh_type == SHT_STRTAB
+        and kinds[link] == SHT_STRTAB
         and elf.strtab_edges == (0, 0)
-        and elf.max_st_name < sections[link].sh_size
-        and "__version_ext_crcs" not in named
-        and "__version_ext_names" not in named
+        and elf.max_st_name < sizes[link]
+        and "__version_ext_crcs" not in places
+        and "__version_ext_names" not in places
     )
 
 
@@ -189,7 +190,7 @@ def _names(load: Load, read: Header, length: int) -> Check:
     if checks_table_types(load.version) and names.sh_type != SHT_STRTAB:
         yield _said(f"Invalid ELF section name table type: {names.sh_type}")
     yield from _name_table(load, names)
-    if elf.max_sh_name < names.sh_size:
+    if elf.sections.max_sh_name < names.sh_size:
         return
     for index, section in enumerate(elf.sections):
         if section.sh_type != SHT_NULL and section.sh_name >= names.sh_size:
@@ -199,7 +200,7 @@ def _names(load: Load, read: Header, length: int) -> Check:
 def _contents(load: Load, length: int) -> Check:
     """Sections that end after the file, or after all addresses."""
     elf = load.module.elf
-    if elf.contents_end <= length and elf.contents_end < 1 << elf.bits:
+    if elf.sections.contents_end <= length and elf.sections.contents_end < 1 << elf.bits:
         return
     for index, section in enumerate(elf.sections):
         if index and section.sh_type not in (SHT_NULL, SHT_NOBITS) and _outside(section, length, elf.bits):
@@ -239,22 +240,23 @@ def _unique_sections(load: Load) -> Check:
 
 def _named(load: Load, name: str, *not_of: int) -> list[Section]:
     """The sections of a name that are of other types."""
-    return [section for section in load.module.elf.named.get(name, ()) if section.sh_type not in not_of]
+    return [section for section in load.module.elf.sections.named(name) if section.sh_type not in not_of]
 
 
 def _symbol_table(load: Load) -> Check:
     elf = load.module.elf
     name = load.module.info_name or _NO_NAME
-    symtabs = elf.symtabs
+    symtabs = elf.sections.symtabs
     if len(symtabs) != 1:
         yield _said(f"{name}: module has no symbols (stripped?)")
         return
-    yield from _symtab_link(symtabs[0], len(elf.sections))
-    strings = elf.sections[symtabs[0].sh_link]
+    symtab = elf.sections[symtabs[0]]
+    yield from _symtab_link(symtab, len(elf.sections))
+    strings = elf.sections[symtab.sh_link]
     if checks_table_types(load.version) and strings.sh_type != SHT_STRTAB:
         yield _said(f"Invalid ELF symbol string table type: {strings.sh_type}")
     if load.version.since(6, 14) and not load.force_modversion:
-        present = [any(one.sh_flags & SHF_ALLOC for one in elf.named.get(table, ())) for table in
+        present = [any(one.sh_flags & SHF_ALLOC for one in elf.sections.named(table)) for table in
                    ("__version_ext_crcs", "__version_ext_names")]  # fmt: skip
         if present[0] != present[1]:
             yield _said("extended version crc+name presence does not match")
@@ -296,9 +298,11 @@ def _names_before_6_13(load: Load, read: Header, length: int) -> Check:
     zero = elf.sections[0]
     if zero.sh_type != SHT_NULL or zero.sh_size or zero.sh_addr:
         yield said(f"ELF Spec violation: section 0 type({_int(zero.sh_type)})!=SH_NULL or non-zero len or addr")
-    ordinary = elf.contents_end <= length and elf.contents_end < 1 << elf.bits and elf.max_sh_name < names.sh_size
-    for section in elf.symtabs if ordinary else ():
-        for summary, _ in _symtab_link(section, len(elf.sections)):
+    sections = elf.sections
+    within = sections.contents_end <= length and sections.contents_end < 1 << elf.bits
+    ordinary = within and sections.max_sh_name < names.sh_size
+    for place in sections.symtabs if ordinary else ():
+        for summary, _ in _symtab_link(sections[place], len(sections)):
             yield said(summary)
     for index, section in enumerate(elf.sections if not ordinary else ()):
         if index == 0 or section.sh_type in (SHT_NULL, SHT_NOBITS):
@@ -321,7 +325,7 @@ def _unique_sections_before_6_13(load: Load) -> Check:
     if len(modinfo) > 1:
         yield _said("Only one .modinfo section must exist.")
     name = load.module.info_name or _NO_NAME
-    if [one.sh_type for one in load.module.elf.sections].count(SHT_SYMTAB) != 1:
+    if load.module.elf.sections.sh_type.count(SHT_SYMTAB) != 1:
         yield _said(f"{name}: module has no symbols (stripped?)")
     if len(this_module) != 1:
         yield _said(f"module {name}: Only one {THIS_MODULE} section must exist.")
@@ -336,8 +340,9 @@ def _symbols_and_module(load: Load) -> Check:
     prefix = f"{name}: " if version.since(4, 13) else ""
     no_module = f"{prefix}No module found in object"
     no_symbols = f"{name}: module has no symbols (stripped?)"
-    has_symbols = any(section.sh_type == SHT_SYMTAB for section in load.module.elf.sections)
-    has_module = any(s.name == THIS_MODULE and s.sh_flags & SHF_ALLOC for s in load.module.elf.sections)
+    sections = load.module.elf.sections
+    has_symbols = SHT_SYMTAB in sections.sh_type
+    has_module = any(one.sh_flags & SHF_ALLOC for one in sections.named(THIS_MODULE))
     failed = [] if has_symbols else [no_symbols]
     if not has_module:
         failed.insert(len(failed) if version.since(4, 19) else 0, no_module)

@@ -61,10 +61,10 @@ def _rewritten(load: Load, name: str | None) -> bool:
     return False
 
 
-@concerns((5, 8), modules=lambda module: module.elf.writable_code)
+@concerns((5, 8), modules=lambda module: module.elf.sections.writable_code)
 def wx_section(load: Load) -> Iterator[Answer]:
     """A section that is both writable and executable."""
-    for index in load.module.elf.writable_code:
+    for index in load.module.elf.sections.writable_code:
         section = load.module.elf.sections[index]
         if not _rewritten(load, section.name):
             state = load.target.option("STRICT_MODULE_RWX")
@@ -84,7 +84,7 @@ def arch_sections(load: Load) -> Iterator[Answer]:
     option, wanted, since = _REQUIRED[load.target.arch or ""]
     if not load.version.since(*since):
         return
-    missing = next(((name, text) for name, text in wanted if name not in load.module.elf.named), None)
+    missing = next(((name, text) for name, text in wanted if name not in load.module.elf.sections.places), None)
     if missing is None:
         return
     state = _state(load, option)
@@ -113,7 +113,7 @@ def trampolines(load: Load) -> Iterator[Answer]:
     The first since 5.5 (5.10 has it); the second in 7.3 and in 6.12.117, which has it from a later kernel: of other
     versions between it is not known.
     """
-    version, present = load.version, load.module.elf.named
+    version, present = load.version, load.module.elf.sections.places
     if not {".plt", ".init.plt"} <= present.keys():
         return  # without those it was refused before
     missing = next((name for name in (_TRAMPOLINE, _INIT_TRAMPOLINE) if name not in present), None)
@@ -133,8 +133,8 @@ def trampolines(load: Load) -> Iterator[Answer]:
 
 
 def _has_both_kinds(module: Module) -> bool:
-    named = module.elf.named
-    return all(any(one.sh_flags & SHF_ALLOC for one in named.get(name, ())) for name in (".ctors", ".init_array"))
+    sections = module.elf.sections
+    return all(any(one.sh_flags & SHF_ALLOC for one in sections.named(name)) for name in (".ctors", ".init_array"))
 
 
 @concerns(modules=_has_both_kinds)

@@ -16,7 +16,7 @@ RULE = "sysfs"
 
 @concerns(
     targets=lambda target: target.option("KALLSYMS") == "y",
-    modules=lambda module: len(module.elf.named) != len(module.elf.sections),
+    modules=lambda module: not module.elf.sections.are_named_apart,
 )
 def sysfs(load: Load) -> Iterator[Answer]:
     """The names of loaded sections; the symbol table and its strings count as loaded (layout_symtab())."""
