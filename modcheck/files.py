@@ -24,6 +24,9 @@ LIMIT = 512 << 20
 #: how the names of modules end
 SUFFIXES = (".ko", ".ko.gz", ".ko.xz", ".ko.zst")
 
+#: a pipe is not waited for; Windows would change the ends of lines
+_READING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+
 _GZIP, _XZ, _ZSTD = b"\x1f\x8b", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"
 
 
@@ -87,15 +90,30 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     if found and found[1]:  # the archive itself is on the disk
         return found[0].read(found[1], os.fspath(path))
     try:
-        mode = os.stat(path).st_mode
-        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-            raise UnreadableError(path, "not a regular file")
-        with open(path, "rb") as file:
-            if os.fstat(file.fileno()).st_size > LIMIT:
+        file = os.open(path, _READING)
+        try:
+            state = os.fstat(file)
+            if not stat.S_ISREG(state.st_mode) and not stat.S_ISDIR(state.st_mode):
+                raise UnreadableError(path, "not a regular file")
+            if state.st_size > LIMIT:
                 raise UnreadableError(path, f"more than {LIMIT >> 20} MiB")
-            return file.read()
+            return _whole(file, state.st_size)
+        finally:
+            os.close(file)
     except OSError as error:
         raise UnreadableError(path, (error.strerror or str(error)).lower()) from None
+
+
+def _whole(file: int, size: int) -> bytes:
+    """All that is in an open file; `size` is only where to begin, since files of /proc have none."""
+    data = os.read(file, size + 1)
+    if len(data) == size and size:
+        return data
+    parts = [data]
+    while data:
+        data = os.read(file, 1 << 20)
+        parts.append(data)
+    return b"".join(parts)
 
 
 def open_binary(path: str | os.PathLike[str]) -> IO[bytes]:

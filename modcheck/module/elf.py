@@ -51,7 +51,7 @@ class _Table:
         sizes = {field.name: field.sizeof() for field in fields.subcons if field.name != "e_ident"}
         places = [sum(list(sizes.values())[:index]) for index in range(len(sizes))]
         self.record = struct.Struct(order + "".join(_UNSIGNED[size] for size in sizes.values()))
-        self.offsets = dict(zip(sizes, places))
+        self.sizes, self.offsets = sizes, dict(zip(sizes, places))
 
 
 @cache
@@ -111,8 +111,8 @@ def _section_marks(known: int) -> bytes:
 Row = tuple[int, int, int, int, int]
 
 
-class Symbols:
-    """A symbol table: columns of it in bulk, entries one by one."""
+class _Records:
+    """A table of records of one layout; what is left of a cut last one is left out."""
 
     def __init__(self, data: bytes, table: _Table, endianness: Endianness) -> None:
         self._table, self._endianness = table, endianness
@@ -122,6 +122,25 @@ class Symbols:
 
     def __len__(self) -> int:
         return self._count
+
+    def column(self, field: str) -> Sequence[int]:
+        """The values of one field of every entry."""
+        if field not in self._columns:
+            self._columns[field] = self._column(field)
+        return self._columns[field]
+
+    def _column(self, field: str) -> Sequence[int]:
+        width, first, size = self._table.sizes[field], self._table.offsets[field], self._table.record.size
+        if width == 1:
+            return self._whole[first::size]
+        values = array(_UNSIGNED[width], self._whole)[first // width :: size // width]
+        if self._endianness != sys.byteorder:
+            values.byteswap()
+        return values
+
+
+class Symbols(_Records):
+    """A symbol table: columns of it in bulk, entries one by one."""
 
     def __getitem__(self, index: int) -> Row:
         return self._row(self._table.record.unpack_from(self._whole, index * self._table.record.size))
@@ -135,23 +154,6 @@ class Symbols:
         else:
             name, value, size, info, _, shndx = fields
         return name, info, shndx, value, size
-
-    def column(self, field: str) -> Sequence[int]:
-        """The values of one field of every entry."""
-        if field not in self._columns:
-            self._columns[field] = self._column(field)
-        return self._columns[field]
-
-    def _column(self, field: str) -> Sequence[int]:
-        size = self._table.record.size
-        if field == "st_info":
-            return self._whole[self._table.offsets[field] :: size]
-        values = array({"st_name": "I", "st_shndx": "H"}[field])
-        values.frombytes(self._whole)
-        values = values[self._table.offsets[field] // values.itemsize :: size // values.itemsize]
-        if self._endianness != sys.byteorder:
-            values.byteswap()
-        return values
 
     def halves_of_sections(self) -> tuple[bytes, bytes]:
         """The lower and the higher byte of every entry's section index."""
@@ -210,21 +212,19 @@ class Image:
         end = start + size * self.header.e_shnum
         if end > len(self.data) or start == end:
             return Sections()
-        columns = list(zip(*_layout(self.bits, self.endianness)[1].record.iter_unpack(self.data[start:end])))
+        records = _Records(self.data[start:end], _layout(self.bits, self.endianness)[1], self.endianness)
+        columns = list(map(records.column, Section._fields[1:]))
         names, place = b"", self.header.e_shstrndx
-        if place < len(columns[0]):
-            names = self.data[columns[4][place] : columns[4][place] + columns[5][place]]
-        return Sections(Strings(names).at(columns[0]), columns[:8])
+        if place < len(records):
+            offset = records.column("sh_offset")[place]
+            names = self.data[offset : offset + records.column("sh_size")[place]]
+        return Sections(Strings(names).at(columns[0]), columns)
 
-    @cached_property
-    def relocation_sections(self) -> dict[int, list[Section]]:
-        """The relocation sections by the index of the section that they are for."""
-        found: dict[int, list[Section]] = {}
-        for place, kind in enumerate(self.sections.sh_type):
-            if kind in (SHT_RELA, SHT_REL):
-                section = self.sections[place]
-                found.setdefault(section.sh_info, []).append(section)
-        return found
+    def relocation_sections(self, target: int) -> list[Section]:
+        """The relocation sections for the section `target`."""
+        infos, kinds = self.sections.sh_info, self.sections.sh_type
+        places = [place for place, info in enumerate(infos) if info == target and kinds[place] in (SHT_RELA, SHT_REL)]
+        return [self.sections[place] for place in places]
 
     def bytes_of(self, section: Section) -> bytes:
         """The section's bytes as far as the file has them; none for NOBITS."""
@@ -239,6 +239,8 @@ class Image:
 
     def place(self, name: str, flags: int = 0) -> int | None:
         """The place of `find` in the section table."""
+        if name not in self.sections.places:
+            return None
         for place in self.sections.places_of(name):
             if self.sections.sh_type[place] != SHT_NULL and self.sections.sh_flags[place] & flags == flags:
                 return place

@@ -81,19 +81,19 @@ def read_signature(data: bytes, *, digests: bool = True) -> Signature | None:
     """
     if not data.endswith(SIGNATURE_MARKER):
         return None
-    body = data[: -len(SIGNATURE_MARKER)]
-    if len(body) <= _STRUCTURE:
+    end = len(data) - len(SIGNATURE_MARKER) - _STRUCTURE
+    if end <= 0:
         return Signature(None, True, 0, len(SIGNATURE_MARKER), None)
-    raw = body[-_STRUCTURE:]
+    raw = data[end : end + _STRUCTURE]
     sig_len = int.from_bytes(raw[8:], "big")
-    start = len(body) - _STRUCTURE - sig_len
+    start = end - sig_len
     is_pkcs7 = raw[2] == _ID_PKCS7 and start >= 0
     return Signature(
         fields=(raw[0], raw[1], raw[2], raw[3], raw[4]),
         padding_is_zero=not any(raw[5:8]),
         sig_len=sig_len,
         trailer_length=len(SIGNATURE_MARKER) + _STRUCTURE + sig_len,
-        message=_message(body[start:-_STRUCTURE], body[:start] if digests else None) if is_pkcs7 else None,
+        message=_message(data[start:end], data[:start] if digests else None) if is_pkcs7 else None,
     )
 
 

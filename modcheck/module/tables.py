@@ -47,12 +47,11 @@ def read_versions(image: Image) -> tuple[tuple[str, int], ...] | None:
         return None
     data = image.bytes_of(section)
     record = _VERSION_RECORD[image.bits]
-    count = len(data) // struct.calcsize("<" + record)
-    fields = struct.unpack_from(image.order + record * count, data)
-    return tuple(zip(_padded_names(fields[1::2]), fields[0::2]))
+    fields = list(image.unpack(record, data))
+    return tuple(zip(_padded_names([name for _, name in fields]), [crc for crc, _ in fields]))
 
 
-def _padded_names(fields: tuple[bytes, ...]) -> list[str]:
+def _padded_names(fields: list[bytes]) -> list[str]:
     """The strings in fields of one size, each up to its first NUL."""
     whole = b"\0".join([field.rstrip(b"\0") for field in fields])
     if whole.count(b"\0") == len(fields) - 1:  # nothing stands behind a NUL
@@ -107,8 +106,9 @@ def read_exports(image: Image, owner: str) -> tuple[Export, ...]:
 
 def export_sections(image: Image) -> frozenset[str]:
     """Which of `__ksymtab`, `__kcrctab`, `__kflagstab` … are there and not empty."""
-    kinds = ("__ksymtab", "__kcrctab", "__kflagstab")
-    sections = image.sections
+    kinds, sections = ("__ksymtab", "__kcrctab", "__kflagstab"), image.sections
+    if not "".join(filter(None, sections.names)).count("__k"):
+        return frozenset()
     return frozenset(
         [one for one, size in zip(sections.names, sections.sh_size) if one and size and one.startswith(kinds)]
     )
@@ -119,7 +119,7 @@ def relocations_of(image: Image, target: int) -> list[tuple[int, int, int]]:
     hold their addends (4 bytes: all architectures with REL have 32 bits, or mips's old 64-bit form)."""
     found = []
     content = image.bytes_of(image.sections[target])
-    for section in image.relocation_sections.get(target, ()):
+    for section in image.relocation_sections(target):
         rela = section.sh_type == SHT_RELA
         data = image.bytes_of(section)
         if image.bits == 32:
