@@ -6,7 +6,10 @@ be read of it.
 
 from __future__ import annotations
 
+import re
 import struct
+import sys
+from array import array
 from functools import cached_property
 from typing import NamedTuple
 
@@ -23,6 +26,10 @@ EXTRA = {
     "INT": (4, 0), "ARRAY": (12, 0), "STRUCT": (0, 12), "UNION": (0, 12), "ENUM": (0, 8), "FUNC_PROTO": (0, 8),
     "VAR": (4, 0), "DATASEC": (0, 12), "DECL_TAG": (4, 0), "ENUM64": (0, 12),
 }  # fmt: skip
+#: the words of a type by its kind: so many, and so many for each element; None for what is no kind
+_KNOWN = [(3 + fixed // 4, each // 4) for fixed, each in (EXTRA.get(kind, (0, 0)) for kind in KINDS[1:])]
+_SIZES = [None, *_KNOWN, *[None] * (0x80 - len(KINDS))]
+_STRUCT = KINDS.index("STRUCT")
 #: bytes of the header since 7.1; until then the last 8 are not there
 HEADER = 32
 
@@ -73,27 +80,40 @@ class Btf:
     @cached_property
     def types(self) -> tuple[Type, ...]:
         """The types in their order, as far as they can be told apart; that of `void` is not stored."""
-        found = []
-        section, unpack, at = self.section, struct.Struct(self.order + "III").unpack_from, 0
-        sizes = [EXTRA.get(kind, (0, 0)) for kind in KINDS]
-        while at + 12 <= len(section):
-            name_off, info, size = unpack(section, at)
-            number = info >> 24 & 0x7F
-            if not 0 < number < len(KINDS):
+        words, places = self._words, self._places[:-1]
+        return tuple(
+            [
+                Type(words[at], info := words[at + 1], words[at + 2], 4 * at + 12, KINDS[info >> 24 & 0x7F])
+                for at in places
+            ]
+        )
+
+    @cached_property
+    def _words(self) -> array[int]:
+        """The types section as numbers of 32 bits."""
+        words = array("I", self.section[: len(self.section) & ~3])
+        if self.order != ("<" if sys.byteorder == "little" else ">"):
+            words.byteswap()
+        return words
+
+    @cached_property
+    def _places(self) -> list[int]:
+        """Where each type begins, as far as they can be told apart, and where the last ends; in words."""
+        words, sizes_of, places, at = self._words, _SIZES, [], 0  # a hundred thousand types of a kernel
+        last = len(words) - 3
+        while at <= last:
+            info = words[at + 1]
+            sizes = sizes_of[info >> 24 & 0x7F]
+            if sizes is None:
                 break
-            fixed, each = sizes[number]
-            found.append(Type(name_off, info, size, at + 12, KINDS[number]))
-            at += 12 + fixed + each * (info & 0xFFFFFF)
-        return tuple(found)
+            places.append(at)
+            at += sizes[0] + sizes[1] * (info & 0xFFFFFF)
+        return [*places, at]
 
     @property
     def whole(self) -> bool:
         """Whether all of the types section could be read."""
-        last = self.types[-1] if self.types else None
-        if last is None:
-            return not self.section
-        fixed, each = EXTRA.get(last.kind, (0, 0))
-        return last.at + fixed + each * last.vlen == len(self.section)
+        return 4 * self._places[-1] == len(self.section)
 
     def words(self, at: int, count: int) -> tuple[int, ...]:
         """`count` numbers of 32 bits at offset `at` of the types section."""
@@ -101,10 +121,9 @@ class Btf:
 
     def struct_size(self, name: str) -> int | None:
         """sizeof of the structure of that name, in bytes; None where there is none, or several differ."""
-        wanted = name.encode()
+        wanted, words = name.encode() + b"\0", self._words
+        names = {match.start() for match in re.finditer(re.escape(wanted), self.strings)}
         found = {
-            one.size
-            for one in self.types
-            if one.kind == "STRUCT" and self.strings.startswith(wanted + b"\0", one.name_off)
+            words[at + 2] for at in self._places[:-1] if words[at] in names and words[at + 1] >> 24 & 0x7F == _STRUCT
         }
         return found.pop() if len(found) == 1 else None

@@ -246,7 +246,7 @@ class Image:
                 return place
         return None
 
-    def unpack(self, format: str, data: bytes) -> Iterator[tuple[int, ...]]:
+    def unpack(self, format: str, data: bytes) -> Iterator[tuple[Any, ...]]:
         """The records of `format` in `data`, in the file's byte order; a cut last record is left out."""
         format = self.order + format
         return struct.iter_unpack(format, data[: len(data) - len(data) % struct.calcsize(format)])

@@ -47,7 +47,7 @@ def read_versions(image: Image) -> tuple[tuple[str, int], ...] | None:
         return None
     data = image.bytes_of(section)
     record = _VERSION_RECORD[image.bits]
-    fields = list(image.unpack(record, data))
+    fields: list[tuple[int, bytes]] = list(image.unpack(record, data))
     return tuple(zip(_padded_names([name for _, name in fields]), [crc for crc, _ in fields]))
 
 
