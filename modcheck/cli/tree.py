@@ -23,7 +23,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from ..loader.facts import Prediction
-from ..loader.judge import Judge, in_order
+from ..loader.judge import Judge, assumed_in_order
 from ..loader.modprobe import depth_first
 from ..loader.visible import ModuleSet
 from ..module import Export, Module, parse_module
@@ -236,13 +236,28 @@ def _no_module() -> Module:
     return parse_module(b"", "")
 
 
-def _restored(essence: tuple[str, str, list[Any]]) -> Prediction:
-    """The prediction again; its module has no more than a path and a name."""
-    path, name, said = essence
-    module = replace(_no_module(), path=path, error=None, name=name)
-    nothing: dict[str, Any] = {"errno": None, "message": None, "insmod_message": None, "needs": (), "unchecked": ()}
+def _restored(essence: tuple[str, str, list[Any]], needs: tuple[str, ...], given: Collection[str]) -> Prediction:
+    """The prediction again, in a set of modules that change nothing but the order; its module has a path and a name.
+
+    :param needs: what is loaded before it, in the set
+    :param given: the names of the set
+    """
+    path, name, (log, findings, assumed, compared, insmod_refuses) = essence
     return Prediction(
-        module=module, verdict="loads", first=True, earlier_unknown=(), **nothing, **dict(zip(_SAID, said))
+        module=replace(_no_module(), path=path, error=None, name=name),
+        verdict="loads",
+        errno=None,
+        message=None,
+        insmod_message=None,
+        log=log,
+        first=True,
+        earlier_unknown=(),
+        findings=findings,
+        unchecked=(),
+        needs=needs,
+        assumed=assumed_in_order(assumed, needs, given),
+        compared=compared,
+        insmod_refuses=insmod_refuses,
     )
 
 
@@ -361,7 +376,7 @@ def _settle(question: Question, answers: _Spool, outlines: Sequence[Outline | No
         order = _order(fate, outline, files) if outline and outline.is_open else None
         if outline is None or order is None:
             continue
-        prediction = in_order(_restored(pickle.loads(outline.alone)), order, files.names)
+        prediction = _restored(pickle.loads(outline.alone), order, files.names)
         answers.put(place, question.parts(prediction))
         answers.sums.add(prediction, question.strict)
         settled.add(place)

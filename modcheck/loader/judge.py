@@ -312,16 +312,16 @@ class Judge:
         return (*self.assumed, *assumed) if assumed else self.assumed
 
 
-def in_order(alone: Prediction, needs: tuple[str, ...], given: Collection[str]) -> Prediction:
-    """The prediction of a module that was judged alone, for a set of modules that change nothing but the order.
+def assumed_in_order(alone: tuple[str, ...], needs: tuple[str, ...], given: Collection[str]) -> tuple[str, ...]:
+    """What is assumed of a module in a set of modules that change nothing but the order.
 
+    :param alone: what was assumed where it was judged alone
     :param needs: what is loaded before it, in the set
     :param given: the names of the set
     """
     installed = [name for name in needs if name not in given]
-    assumed = [text for text in alone.assumed if not text.startswith(INSTALLED)]
-    assumed += [INSTALLED + ", ".join(installed)] if installed else []
-    return replace(alone, needs=needs, assumed=tuple(assumed))
+    assumed = tuple([text for text in alone if not text.startswith(INSTALLED)])
+    return (*assumed, INSTALLED + ", ".join(installed)) if installed else assumed
 
 
 def _as_read(module: Module, version: Version) -> Module:

@@ -175,7 +175,7 @@ class Strings:
 
     def __getitem__(self, offset: int) -> str | None:
         """The string at `offset`; None outside the table."""
-        if offset >= len(self.data):
+        if not 0 <= offset < len(self.data):
             return None
         if self._letters is not None:
             return self._letters[offset : self._letters.index("\0", offset)]

@@ -6,7 +6,7 @@ From the end of the file backwards: a marker of 28 bytes, a structure of 12, the
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from .facts import SIGNATURE_MARKER
@@ -102,19 +102,21 @@ def _message(data: bytes, image: bytes | None) -> Message | None:
 
     The modules of a kernel differ in the signature's value alone, which ends the message: the rest is parsed once.
     """
-    size = next((size for size in _SIZES if data[:-size].endswith(_octets(size))), 0)
+    size = next((size for size in _SIZES if data[-size - 4 : -size].endswith(_octets(size))), 0)
     message = _parse(data[: len(data) - size], size)
-    if message and size:
-        if [signer.value for signer in message.signers] == [bytes(size)]:
-            message = message._replace(signers=(message.signers[0]._replace(value=data[-size:]),))
-        else:
-            message = _parse(data, 0)
+    values = [data[-size:]] if size else []
+    if message and size and [signer.value for signer in message.signers] != [bytes(size)]:
+        message = _parse(data, 0)
+        values = []
     if message is None:
         return None
-    signers = tuple(one._replace(digest=_digest(one.hash, image)) for one in message.signers)
-    return message._replace(signers=signers)
+    values = values or [one.value for one in message.signers]
+    pairs = zip(message.signers, values)
+    signers = [one._replace(value=value, digest=_digest(one.hash, image)) for one, value in pairs]
+    return message._replace(signers=tuple(signers))
 
 
+@cache
 def _octets(size: int) -> bytes:
     """What DER has before an octet string of so many bytes."""
     return bytes((4, size)) if size < 128 else b"\x04\x82" + size.to_bytes(2, "big")

@@ -5,9 +5,7 @@ Sources: `kernel/module/main.c`, `include/linux/export.h` and `scripts/mod/modpo
 
 from __future__ import annotations
 
-import struct
-
-from .elf import Image, text
+from .elf import Image, Strings, text
 from .facts import SHF_ALLOC, SHN_ABS, SHN_UNDEF, SHT_NOBITS, SHT_RELA, Export, Section
 
 #: bytes in a record of `__versions` on every architecture: an unsigned long, then the name
@@ -152,23 +150,18 @@ def _entries(image: Image, section: int) -> list[tuple[str, str]]:
     place = image.place("__ksymtab_strings")
     if place is None:
         return []
-    table = image.sections[place]
+    strings = Strings(image.bytes_of(image.sections[place]))
+    sections, starts = rows.column("st_shndx"), rows.column("st_value")
     texts = {
-        offset: _string_at(image, table, rows[symbol][3] + addend)
+        offset: strings.get(starts[symbol] + addend)
         for offset, symbol, addend in relocations
-        if rows[symbol][2] == place
+        if sections[symbol] == place
     }
     values = [offset for offset, symbol, _ in relocations if offset not in texts]
     if not texts or not values:
         return []
     word = min(texts) - min(values)  # a value's place to its name's
     return [(texts[value + word], texts.get(value + 2 * word, "")) for value in values if value + word in texts]
-
-
-def _string_at(image: Image, table: Section, offset: int) -> str:
-    data = image.data
-    start = table.sh_offset + offset
-    return text(data[start : data.find(b"\0", start)])
 
 
 def _crcs(image: Image, place: int | None, count: int) -> list[int | None]:

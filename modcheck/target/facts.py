@@ -32,6 +32,7 @@ class Rows:
     :ivar crcs: symbol: its CRC, of those in no namespace
     :ivar kernel_crcs: the same of the kernel's own alone
     :ivar of_modules: symbol: the module that it comes from, of those that are not the kernel's own
+    :ivar gpl: symbols that are for GPL-compatible modules alone
     :ivar several: symbols that more than one row has
     :ivar by_module: the symbols of each module, but not the kernel's own
     """
@@ -41,8 +42,13 @@ class Rows:
         self.crcs: dict[str, int | None] = {}
         self.kernel_crcs: dict[str, int | None] = {}
         self.of_modules: dict[str, str] = {}
+        self.gpl: set[str] = set()
         self.several: set[str] = set()
         self.by_module: dict[str, list[str]] = {}
+
+    def export(self, name: str) -> Export:
+        """The first of a name, in no namespace."""
+        return Export(name, self.crcs[name], name in self.gpl, "", self.owners[name])
 
     def enter(
         self, names: Sequence[str], owners: Sequence[str], crcs: Sequence[int | None], namespaces: Sequence[str]
@@ -90,8 +96,12 @@ class Symbols:
     def find(self, name: str) -> tuple[Export, ...]:
         """The exports of that name, the kernel's own first."""
         if name not in self._found:
-            found = [row for table in self.tables if (row := table.get(name))]
-            self._found[name] = tuple(sorted(found, key=lambda row: row.owner != KERNEL))
+            known: Rows | None = self.__dict__.get("rows")  # once they are worked out
+            if known and name in known.crcs and name not in known.several:
+                self._found[name] = (known.export(name),)
+            else:
+                found = [row for table in self.tables if (row := table.get(name))]
+                self._found[name] = tuple(sorted(found, key=lambda row: row.owner != KERNEL))
         return self._found[name]
 
     @cached_property
@@ -110,6 +120,8 @@ class Symbols:
                 names, owners = list(compress(columns.names, kept)), list(compress(columns.owners, kept))
                 crcs, namespaces = list(compress(columns.crcs, kept)), list(compress(columns.namespaces, kept))
                 rows.enter(names, owners, crcs, namespaces)
+                rows.gpl.difference_update(names)
+                rows.gpl.update(compress(names, compress(columns.gpl, kept)))
                 for name, owner in zip(names, owners) if not of_kernel else ():
                     rows.by_module.setdefault(owner, []).append(name)
         rows.kernel_crcs = {name: crc for name, crc in rows.crcs.items() if rows.owners[name] == KERNEL}

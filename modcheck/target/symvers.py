@@ -35,8 +35,10 @@ _SEARCHES = 100
 class Columns:
     """A table by columns, of one length."""
 
-    def __init__(self, crcs: list[int], names: list[str], owners: list[str], namespaces: list[str]) -> None:
-        self.crcs, self.names, self.owners, self.namespaces = crcs, names, owners, namespaces
+    def __init__(
+        self, crcs: list[int], names: list[str], owners: list[str], namespaces: list[str], gpl: list[bool]
+    ) -> None:
+        self.crcs, self.names, self.owners, self.namespaces, self.gpl = crcs, names, owners, namespaces, gpl
 
 
 class Symvers:
@@ -105,7 +107,7 @@ class Symvers:
         named = {path: owner_name(path) for path in set(cells[2::width])}
         owners = [named[path] for path in cells[2::width]]
         namespaces = cells[4::width] if width == 5 else [""] * self.rows
-        return Columns(crcs, names, owners, namespaces)
+        return Columns(crcs, names, owners, namespaces, [kind == "EXPORT_SYMBOL_GPL" for kind in kinds])
 
     def owner_path(self, name: str) -> str:
         """The path of the module that exports a symbol, as the table has it; empty where it has none."""
