@@ -109,7 +109,7 @@ def parse_module(
         btf=None if "btf" in without else _content(image, ".BTF"),
         btf_base=None if "btf" in without else _content(image, ".BTF.base"),
         signature=None if "signature" in without else _signature(data, digests="digests" not in without),
-        entry_points=read_entry_points(image),
+        entry_points=() if "relocations" in without else read_entry_points(image),
         unnamed_versions=count_unnamed_versions(image),
     )
 

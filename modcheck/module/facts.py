@@ -6,12 +6,13 @@ is None, which differs from an empty one: no `__versions` section is None, an em
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import compress
 from operator import add
-from typing import TYPE_CHECKING, NamedTuple, overload
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, overload
 
 from ..arch import Endianness
 
@@ -26,6 +27,8 @@ STB_WEAK, STT_REGISTER = 2, 13
 SIGNATURE_MARKER = b"~Module signature appended~\n"
 _WX = SHF_WRITE | SHF_EXECINSTR
 _NO_CONTENT = (SHT_NULL, SHT_NOBITS)
+
+Entry = TypeVar("Entry")
 
 
 class Header(NamedTuple):
@@ -55,7 +58,32 @@ class Section(NamedTuple):
     sh_info: int
 
 
-class Sections(Sequence[Section]):
+class _Made(Sequence[Entry]):
+    """Entries that are made when they are asked for; as a tuple of them, but for what it takes."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def _entry(self, place: int) -> Entry: ...
+
+    @overload
+    def __getitem__(self, place: int) -> Entry: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Entry]: ...
+
+    def __getitem__(self, place: int | slice) -> Entry | list[Entry]:
+        if isinstance(place, slice):
+            return [self._entry(one) for one in range(*place.indices(len(self)))]
+        return self._entry(place)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Sections(_Made[Section]):
     """A section header table by its columns; entries are made when they are asked for.
 
     :ivar names: the names of all, None where sh_name lies outside the section name table
@@ -113,15 +141,7 @@ class Sections(Sequence[Section]):
     def __len__(self) -> int:
         return len(self.names)
 
-    @overload
-    def __getitem__(self, place: int) -> Section: ...
-
-    @overload
-    def __getitem__(self, place: slice) -> list[Section]: ...
-
-    def __getitem__(self, place: int | slice) -> Section | list[Section]:
-        if isinstance(place, slice):
-            return [self[one] for one in range(*place.indices(len(self.names)))]
+    def _entry(self, place: int) -> Section:
         made = self._made[place]
         if made is None:
             made = self._made[place] = Section(
@@ -142,7 +162,7 @@ class Symbol(NamedTuple):
     shndx: int
 
 
-class LoaderSymbols(Sequence[Symbol]):
+class LoaderSymbols(_Made[Symbol]):
     """The symbols that the loader has to look up or refuses, in their order, by columns; see `Symbol`.
 
     :ivar names: of all
@@ -166,22 +186,9 @@ class LoaderSymbols(Sequence[Symbol]):
     def __len__(self) -> int:
         return len(self.names)
 
-    @overload
-    def __getitem__(self, place: int) -> Symbol: ...
-
-    @overload
-    def __getitem__(self, place: slice) -> list[Symbol]: ...
-
-    def __getitem__(self, place: int | slice) -> Symbol | list[Symbol]:
-        if isinstance(place, slice):
-            return [self[one] for one in range(*place.indices(len(self.names)))]
+    def _entry(self, place: int) -> Symbol:
         info = self._infos[place]
         return Symbol(self.names[place], info >> 4, info & 15, self._sections[place] if self._sections else SHN_UNDEF)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and list(self) == list(other)
-
-    __hash__ = None  # type: ignore[assignment]
 
 
 class Export(NamedTuple):
