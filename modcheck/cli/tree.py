@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 from ..loader.facts import Prediction
 from ..loader.judge import Judge, assumed_in_order
 from ..loader.modprobe import depth_first
-from ..loader.visible import ModuleSet
+from ..loader.visible import ONE_BY_ONE, ModuleSet
 from ..module import Export, Module, parse_module
 from ..report import Result
 from ..target.symvers import KERNEL
@@ -132,7 +132,7 @@ def answer_in_parts(question: Question, found: Sequence[str | tuple[str, str]], 
         again -= _settle(question, answers, outlines, _Files(question, fates, outlines, together[0].members))
     in_set = _InSet(question, found, fates, outlines, together)
     chunks_again = list(_chunks(again, together))
-    if len(together) == 1 and again:
+    if len(together) == 1 and len(again) > ONE_BY_ONE:
         in_set.judge(0).visible.prepare()
     with progress(len(again), "modules that need others") as done:
         for chunk, (_, places) in zip(spread(in_set, chunks_again, jobs), chunks_again):
@@ -328,6 +328,8 @@ class _Files(ModuleSet):
             not any(one.exports for one in self.outlines.values()) and max(symbols.values(), default=1) == 1
         )
         self.exports = {}
+        #: what is loaded before each module of which that is known by now
+        self.orders: dict[str, tuple[str, ...]] = {}
 
     def index(self) -> None:
         """Find out what they export."""
@@ -347,8 +349,8 @@ class _Files(ModuleSet):
         return self._paths.keys()
 
     def needs(self, name: str) -> Sequence[str] | None:
-        """The modules that one needs itself; None where it is not in the set."""
-        if name not in self._paths:
+        """The modules that one needs itself; None where it is not in the set, or all that comes before it is known."""
+        if name not in self._paths or name in self.orders:
             return None
         outline = self.outlines.get(name)
         return (outline.needs or ()) if outline else ()
@@ -387,7 +389,8 @@ def _order(fate: Fate, outline: Outline, files: _Files) -> tuple[str, ...] | Non
     """What is loaded before a module; None where more than the order may differ from what it was judged by."""
     if outline.needs is None or not files.as_in_table:
         return None
-    order = depth_first(fate.name, outline.needs, files.needs)
-    if order.cycle or not all(files.is_quiet(name) for name in order.names):
+    order = depth_first(fate.name, outline.needs, files.needs, lambda name: files.orders.get(name, ()))
+    if order.cycle or not all(map(files.is_quiet, order.names)):
         return None
+    files.orders[fate.name] = order.names
     return order.names
