@@ -51,13 +51,13 @@ class Assumptions:
     """What many predictions assume, each once; of the modules that must be installed one list."""
 
     def __init__(self) -> None:
-        self.installed: dict[str, None] = {}
+        self.installed: set[str] = set()
         self.others: dict[str, None] = {}
 
     def add(self, assumed: Iterable[str]) -> None:
         for text in assumed:
             if text.startswith(INSTALLED):
-                self.installed.update(dict.fromkeys(text.removeprefix(INSTALLED).split(", ")))
+                self.installed.update(text.removeprefix(INSTALLED).split(", "))
             else:
                 self.others[text] = None
 
@@ -67,7 +67,7 @@ class Assumptions:
 
     @property
     def texts(self) -> list[str]:
-        return [*self.others, *([INSTALLED + ", ".join(self.installed)] if self.installed else [])]
+        return [*self.others, *([INSTALLED + ", ".join(sorted(self.installed))] if self.installed else [])]
 
 
 class Totals:
