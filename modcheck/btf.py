@@ -80,7 +80,7 @@ class Btf:
     @cached_property
     def types(self) -> tuple[Type, ...]:
         """The types in their order, as far as they can be told apart; that of `void` is not stored."""
-        words, places = self._words, self._places[:-1]
+        words, places = self.numbers, self.places[:-1]
         return tuple(
             [
                 Type(words[at], info := words[at + 1], words[at + 2], 4 * at + 12, KINDS[info >> 24 & 0x7F])
@@ -89,7 +89,7 @@ class Btf:
         )
 
     @cached_property
-    def _words(self) -> array[int]:
+    def numbers(self) -> array[int]:
         """The types section as numbers of 32 bits."""
         words = array("I", self.section[: len(self.section) & ~3])
         if self.order != ("<" if sys.byteorder == "little" else ">"):
@@ -97,9 +97,9 @@ class Btf:
         return words
 
     @cached_property
-    def _places(self) -> list[int]:
+    def places(self) -> list[int]:
         """Where each type begins, as far as they can be told apart, and where the last ends; in words."""
-        words, sizes_of, places, at = self._words, _SIZES, [], 0  # a hundred thousand types of a kernel
+        words, sizes_of, places, at = self.numbers, _SIZES, [], 0  # a hundred thousand types of a kernel
         last = len(words) - 3
         while at <= last:
             info = words[at + 1]
@@ -113,7 +113,12 @@ class Btf:
     @property
     def whole(self) -> bool:
         """Whether all of the types section could be read."""
-        return 4 * self._places[-1] == len(self.section)
+        return 4 * self.places[-1] == len(self.section)
+
+    def kind_and_size(self, number: int) -> tuple[int, int]:
+        """The number of the kind of the type with that id, and its size or another type's id, by kind."""
+        at = self.places[number - 1]
+        return self.numbers[at + 1] >> 24 & 0x7F, self.numbers[at + 2]
 
     def words(self, at: int, count: int) -> tuple[int, ...]:
         """`count` numbers of 32 bits at offset `at` of the types section."""
@@ -121,9 +126,9 @@ class Btf:
 
     def struct_size(self, name: str) -> int | None:
         """sizeof of the structure of that name, in bytes; None where there is none, or several differ."""
-        wanted, words = name.encode() + b"\0", self._words
+        wanted, words = name.encode() + b"\0", self.numbers
         names = {match.start() for match in re.finditer(re.escape(wanted), self.strings)}
         found = {
-            words[at + 2] for at in self._places[:-1] if words[at] in names and words[at + 1] >> 24 & 0x7F == _STRUCT
+            words[at + 2] for at in self.places[:-1] if words[at] in names and words[at + 1] >> 24 & 0x7F == _STRUCT
         }
         return found.pop() if len(found) == 1 else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate
 from typing import NamedTuple
@@ -17,7 +17,12 @@ from ..btf import EXTRA, KINDS, MAGIC, VERSION, Btf, Type
 from ..version import Version
 
 _MAX_ID, _MAX_NAME_OFFSET = 0xFFFFF, 0xFFFFFF
-_MODIFIERS = ("TYPEDEF", "VOLATILE", "CONST", "RESTRICT", "TYPE_TAG")
+_STRUCT, _UNION, _TYPEDEF, _FUNC, _FUNC_PROTO, _TYPE_TAG = map(
+    KINDS.index, ("STRUCT", "UNION", "TYPEDEF", "FUNC", "FUNC_PROTO", "TYPE_TAG")
+)
+_MODIFIERS = frozenset(map(KINDS.index, ("TYPEDEF", "VOLATILE", "CONST", "RESTRICT", "TYPE_TAG")))
+#: these have no name
+_POINTING = frozenset(map(KINDS.index, ("PTR", "VOLATILE", "CONST", "RESTRICT")))
 _ENCODINGS = {0: "(none)", 1: "SIGNED", 2: "CHAR", 4: "BOOL"}
 #: newest kind by version
 _NEWEST_KIND = (((6, 0), 19), ((5, 17), 18), ((5, 16), 17), ((5, 13), 16))
@@ -71,7 +76,7 @@ def _known_identifiers(base: Btf, long: bool) -> set[int]:
 class _Verifier:
     def __init__(self, btf: Btf, base: Btf, version: Version) -> None:
         self.btf, self.base, self.version = btf, base, version
-        self.first_id = len(base.types) + 1
+        self.first_id = len(base.places)
         self.number = self.first_id
         self.words = btf.words
         self.triple: Callable[[bytes, int], tuple[int, ...]] = struct.Struct(btf.order + "III").unpack_from
@@ -94,11 +99,7 @@ class _Verifier:
         self._header()
         self._sections()
         self._strings()
-        types: list[Type] = []
-        at = 0
-        while at < len(self.btf.section):
-            at = self._type(types, at)
-        self._modifiers(types)
+        self._modifiers(self._types())
 
     # the container
 
@@ -199,10 +200,51 @@ class _Verifier:
 
     # one type
 
-    def _type(self, types: list[Type], at: int) -> int:
-        """Check the type at offset `at`, add it to `types`, and return the offset of the next."""
+    def _types(self) -> list[tuple[int, int]]:
+        """Check all types; the number of the kind of each, and its size or the other type's id."""
+        btf = self.btf
+        found: list[tuple[int, int]] = []
+        if btf.whole:
+            numbers = btf.numbers.tolist()
+            for at in btf.places[:-1]:
+                info, size = numbers[at + 1], numbers[at + 2]
+                if not self._is_ordinary(numbers, at, numbers[at], info, size):
+                    self._type(len(found), 4 * at)
+                found.append((info >> 24 & 0x7F, size))
+            return found
+        offset = 0
+        while offset < self.section_length:
+            one, offset = self._type(len(found), offset)
+            found.append((KINDS.index(one.kind), one.size))
+        return found
+
+    def _is_ordinary(self, numbers: list[int], at: int, name_off: int, info: int, size: int) -> bool:
+        """Whether nothing is wrong with the type whose first numbers these are: most are of a few kinds, and told by
+        one look. False proves nothing."""
+        kind = info >> 24 & 0x1F
+        if info & 0x60FF0000 or name_off >= self.names_end:
+            return False
+        if name_off and name_off not in self.own and name_off not in self.identifiers:
+            return False
+        if kind in _POINTING:
+            return not name_off and info == kind << 24 and size <= _MAX_ID
+        if kind == _FUNC:
+            return bool(name_off) and info - (kind << 24) <= 1
+        if kind == _FUNC_PROTO:
+            return not name_off and not info >> 31
+        if kind in (_STRUCT, _UNION):
+            end = at + 3 + 3 * (info & 0xFFFF)
+            return self._members_fit(
+                info, size, numbers[at + 3 : end : 3], numbers[at + 4 : end : 3], numbers[at + 5 : end : 3]
+            )
+        if kind == _TYPEDEF:
+            return bool(name_off) and info == kind << 24 and size <= _MAX_ID
+        return False
+
+    def _type(self, count: int, at: int) -> tuple[Type, int]:
+        """Check the type at offset `at`, behind so many others; also returns the offset of the next."""
         left = self.section_length - at
-        self.number = self.first_id + len(types)
+        self.number = self.first_id + count
         if left < 12:
             raise _Stop(self._label() + b"meta_left:%d meta_needed:12" % left)
         name_off, info, size = self.triple(self.btf.section, at)
@@ -223,8 +265,7 @@ class _Verifier:
             raise self._bad(one, message)
         if elements:
             elements(one)
-        types.append(one)
-        return at + 12 + needed
+        return one, at + 12 + needed
 
     def _label(self) -> bytes:
         return b"[%d] " % self.number
@@ -405,7 +446,7 @@ class _Verifier:
 
     def _members(self, one: Type) -> None:
         values = self.words(one.at, 3 * one.vlen)
-        if self._members_fit(one, values[::3], values[1::3], values[2::3]):
+        if self._members_fit(one.info, one.size, values[::3], values[1::3], values[2::3]):
             return
         last = 0
         for name, type_id, word in zip(values[::3], values[1::3], values[2::3]):
@@ -431,20 +472,20 @@ class _Verifier:
             last = offset
 
     def _members_fit(
-        self, one: Type, names: tuple[int, ...], type_ids: tuple[int, ...], words: tuple[int, ...]
+        self, info: int, size: int, names: Sequence[int], type_ids: Sequence[int], words: Sequence[int]
     ) -> bool:
-        """Whether nothing is wrong with any of the members; True is certain, and nearly always the answer."""
+        """Whether nothing is wrong with any of a type's members; True is certain, and nearly always the answer."""
         if not names:
             return True
-        offsets = [word & 0xFFFFFF for word in words] if one.kind_flag else list(words)
+        offsets = [word & 0xFFFFFF for word in words] if info >> 31 else list(words)
         own, known = self.own, self.identifiers
         return (
             max(names) < self.names_end
             and min(type_ids) > 0
             and max(type_ids) <= _MAX_ID
-            and (offsets == sorted(offsets) if one.kind == "STRUCT" else not any(offsets))
-            and (offsets[-1] + 7) // 8 <= one.size
-            and all(name in own or name in known or self._is_identifier(name) for name in names if name)
+            and (offsets == sorted(offsets) if info >> 24 & 0x1F == _STRUCT else not any(offsets))
+            and (offsets[-1] + 7) // 8 <= size
+            and all([name in own or name in known or self._is_identifier(name) for name in names if name])
         )
 
     def _enumerators(self, one: Type) -> None:
@@ -474,33 +515,33 @@ class _Verifier:
 
     # chains
 
-    def _modifiers(self, types: list[Type]) -> None:
+    def _modifiers(self, types: list[tuple[int, int]]) -> None:
         """No chain of modifiers may be endless, or end in a type that is not there (refused without a line)."""
         if not self.version.since(5, 17):
             return
         tags_first = not self.version.since(7, 0)
         good = self.first_id - 1
-        for number, one in enumerate(types, self.first_id):
-            if one.kind not in _MODIFIERS:
+        for number, (kind, size) in enumerate(types, self.first_id):
+            if kind not in _MODIFIERS:
                 continue
-            in_tags, limit, current, step = one.kind == "TYPE_TAG", 32, number, one
-            while step.kind in _MODIFIERS:
+            in_tags, limit, current = kind == _TYPE_TAG, 32, number
+            while kind in _MODIFIERS:
                 if not limit:
                     raise _Stop(b"Max chain length or cycle detected", errno="ELOOP")
                 limit -= 1
-                if step.kind != "TYPE_TAG":
+                if kind != _TYPE_TAG:
                     in_tags = False
                 elif tags_first and not in_tags:
                     raise _Stop(b"Type tags don't precede modifiers")
                 if current <= good:
                     break
-                current = step.size
+                current = size
                 if not current:
                     break
                 place = current - self.first_id
                 if place >= len(types):
                     raise _Stop()
-                step = types[place] if place >= 0 else self.base.types[current - 1]
+                kind, size = types[place] if place >= 0 else self.base.kind_and_size(current)
             good = number
 
 

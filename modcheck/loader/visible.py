@@ -221,6 +221,7 @@ class View:
 
     def __init__(self, visible: Visible, module: Module, plain: Plain | None) -> None:
         self.visible, self.module = visible, module
+        plain = None if module.name == KERNEL else plain
         self.agrees = plain is not None and plain.agrees(module)
         self.needed = plain.needed(module.imports) if plain and not self.agrees else []
         self.plain = None if module.name in self.needed else plain
