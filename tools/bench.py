@@ -204,7 +204,8 @@ def trees(work: Path, folder: Path) -> None:
                 modules,
                 str(tree.headers),
             ),
-            "  and relocations": (sys.executable, CHECKS, "relocations", modules, str(tree.headers)),
+            "  and types of relocations": (sys.executable, CHECKS, "types", modules, str(tree.headers)),
+            "  and their places and values": (sys.executable, CHECKS, "places", modules, str(tree.headers)),
             "  and signatures with their digests": (sys.executable, CHECKS, "signatures", modules, str(tree.headers)),
             "modcheck TREE: all of it, BTF as well, the text report": (
                 MODCHECK,

@@ -1,7 +1,8 @@
 """The parts of modcheck that tools/bench.py takes the time of, each a process of its own.
 
 brief TREE KERNEL         all modules of a folder: what depmod looks at, and ELF, vermagic, sizes, licences, namespaces
-relocations TREE KERNEL   the same and relocations
+types TREE KERNEL         the same and the types of relocations
+places TREE KERNEL        the same, where relocations are written, and what
 signatures TREE KERNEL    the same and signatures, with the digests of what they sign
 pairs LIST                pairs a second of a matrix; LIST: JSON of modules and kernels
 fleet TREE KERNEL         1,000 distinct modules on 1,000 distinct kernels
@@ -29,8 +30,9 @@ from modcheck.report import Context
 
 LEFT_OUT = {
     "brief": PARTS - {"signature"},
-    "relocations": PARTS - {"signature", "relocations"},
-    "signatures": PARTS - {"signature", "relocations", "digests"},
+    "types": PARTS - {"signature", "relocations"},
+    "places": PARTS - {"signature", "relocations", "places"},
+    "signatures": PARTS - {"signature", "relocations", "places", "digests"},
 }
 FLEET = 1000
 

@@ -485,7 +485,7 @@ class _Verifier:
             and max(type_ids) <= _MAX_ID
             and (offsets == sorted(offsets) if info >> 24 & 0x1F == _STRUCT else not any(offsets))
             and (offsets[-1] + 7) // 8 <= size
-            and all([name in own or name in known or self._is_identifier(name) for name in names if name])
+            and all(name in own or name in known or self._is_identifier(name) for name in names if name)
         )
 
     def _enumerators(self, one: Type) -> None:

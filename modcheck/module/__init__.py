@@ -33,7 +33,7 @@ _PLAIN_CHECKS, _XZ_CHECKS = (0, 1), {4: "CRC64", 10: "SHA-256"}
 _GZIP_NAME = 8
 
 #: what of a module takes time to read, and is not always asked for
-PARTS = frozenset(("relocations", "parameters", "btf", "signature", "digests"))
+PARTS = frozenset(("relocations", "places", "parameters", "btf", "signature", "digests"))
 
 __all__ = [
     "PARTS",
@@ -54,9 +54,9 @@ def read_module(path: str | os.PathLike[str], *, without: Collection[str] = ()) 
     A file that is no module (empty, no ELF file, a broken archive, a shared library) is returned all the same, with
     `Module.error` set: a kernel has an answer to it.
 
-    :param without: of `PARTS`, what nobody is going to ask for, and which then is not read; `signature` without
-        `digests` costs next to nothing. A prediction needs them all, but `digests` for a kernel of which no keys are
-        known.
+    :param without: of `PARTS`, what nobody is going to ask for, and which then is not read: `signature` without
+        `digests` costs next to nothing, nor do `relocations` without `places`, which tell their types alone. A
+        prediction needs them all, but `digests` for a kernel of which no keys are known.
     :raises UnreadableError: the file cannot be opened or read
     """
     raw = read_bytes(path)
@@ -103,7 +103,7 @@ def parse_module(
         symbols=image.loader_symbols(),
         exports=read_exports(image, name),
         export_sections=export_sections(image),
-        relocations=() if "relocations" in without else read_relocations(image),
+        relocations=() if "relocations" in without else read_relocations(image, places="places" not in without),
         parameters=None if "parameters" in without else _parameters(image),
         this_module_size=this_module.sh_size if this_module and this_module.sh_type != SHT_NOBITS else None,
         btf=None if "btf" in without else _content(image, ".BTF"),

@@ -32,19 +32,23 @@ _FAR_TYPES = (10, 11)
 _FAR = 1 << 31
 
 
-def read_relocations(image: Image) -> tuple[Relocations, ...]:
+def read_relocations(image: Image, *, places: bool = True) -> tuple[Relocations, ...]:
     """The relocation sections whose target is loaded, in the order of the section table.
 
     Records of mips64 have three types each, of which kernels look at the first that is applied alone.
+
+    :param places: look at more than the types: where the records are written, and what
     """
     if image.header is None:
         return ()
     rows = image.symbols
-    loose = _loose_symbols(image)
+    loose = _loose_symbols(image) if places else frozenset()
     found = []
     for index, kind in enumerate(image.sections.sh_type):
+        if kind not in (SHT_REL, SHT_RELA):
+            continue
         section = image.sections[index]
-        if kind not in (SHT_REL, SHT_RELA) or not 0 < section.sh_info < len(image.sections):
+        if not 0 < section.sh_info < len(image.sections):
             continue
         target = image.sections[section.sh_info]
         if not target.sh_flags & SHF_ALLOC:
@@ -55,18 +59,18 @@ def read_relocations(image: Image) -> tuple[Relocations, ...]:
         data = data[: len(data) - len(data) % size]
         types = _types(image, data, size)
         nonzero = overlap = far = outside = beyond = None
-        if rela and image.header.e_machine == _EM_X86_64 and image.bits == 64:
+        if places and rela and image.header.e_machine == _EM_X86_64 and image.bits == 64:
             content = None if target.sh_type == SHT_NOBITS else image.bytes_of(target)
             if not _ordinary(data, {kind for kind, _ in types}, target.sh_size, content, len(rows), loose):
-                places = _places(data)
-                beyond = _first(places, lambda _, symbol: symbol >= len(rows))
-                both = (_far(places, data), _loose(places, loose))
+                written = _places(data)
+                beyond = _first(written, lambda _, symbol: symbol >= len(rows))
+                both = (_far(written, data), _loose(written, loose))
                 far = min(filter(None, both), key=itemgetter(1), default=None)
-                outside = _outside(places, target.sh_size)
+                outside = _outside(written, target.sh_size)
                 if content is not None:
-                    nonzero, overlap = _nonzero_place(places, content)
+                    nonzero, overlap = _nonzero_place(written, content)
         one = Relocations(index, section.sh_info, rela, types, nonzero, far, outside, overlap, beyond)
-        found.append(_with_reach(one, image, data, rows) if rela else one)
+        found.append(_with_reach(one, image, data, rows) if rela and places else one)
     return tuple(found)
 
 
@@ -91,7 +95,7 @@ def _types(image: Image, data: bytes, size: int) -> tuple[tuple[int, int], ...]:
     if image.bits == 64 and image.header and image.header.e_machine == _EM_MIPS:
         places = range(15, 16)  # behind a symbol of four bytes, and three bytes, in either byte order
     low, *high = (data[place::size] for place in places)
-    if any(map(any, high)):
+    if any(part.count(0) != len(part) for part in high):
         types = [sum(byte << 8 * n for n, byte in enumerate(row)) for row in zip(low, *high)]
         return tuple(sorted(((kind, types.index(kind)) for kind in set(types)), key=itemgetter(1)))
     found = []
