@@ -83,13 +83,6 @@ class _Verifier:
         self.section_length = len(btf.section)
         self.names_end = min(_MAX_NAME_OFFSET + 1, base.str_len + btf.str_len)
         self.identifiers = _known_identifiers(base, version.since(6, 1))
-        elements = {
-            "STRUCT": self._members, "UNION": self._members, "ENUM": self._enumerators, "ENUM64": self._enumerators,
-        }  # fmt: skip
-        self.by_kind = [
-            (getattr(self, f"_{kind.lower()}", self._reference), elements.get(kind), *EXTRA.get(kind, (0, 0)))
-            for kind in KINDS
-        ]
         self.new_layout = version.since(7, 1)
         self.newest_kind = next((kind for since, kind in _NEWEST_KIND if version.since(*since)), 15)
         self.name_length = 512 if version.since(6, 1) else 128
@@ -255,16 +248,20 @@ class _Verifier:
             raise _Stop(self._label() + b"Invalid kind:%d" % number)
         if name_off >= self.names_end:
             raise _Stop(self._label() + b"Invalid name_offset:%d" % name_off)
-        check, elements, fixed, each = self.by_kind[number]
-        one = Type(name_off, info, size, at + 12, KINDS[number])
+        kind = KINDS[number]
+        check: Callable[[Type], Iterator[bytes]] = getattr(self, "_" + kind.lower(), self._reference)
+        fixed, each = EXTRA.get(kind, (0, 0))
+        one = Type(name_off, info, size, at + 12, kind)
         needed = fixed + each * (info & 0xFFFFFF)
         left -= 12
         if left < needed:
             raise _Stop(self._title(one), b" ", b"meta_left:%d meta_needed:%d" % (left, needed), b"", about_type=True)
         for message in check(one):
             raise self._bad(one, message)
-        if elements:
-            elements(one)
+        if kind in ("STRUCT", "UNION"):
+            self._members(one)
+        elif kind in ("ENUM", "ENUM64"):
+            self._enumerators(one)
         return one, at + 12 + needed
 
     def _label(self) -> bytes:

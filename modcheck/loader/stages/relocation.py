@@ -49,6 +49,10 @@ _S390 = {*range(9), *range(13, 37), 57, 58, 59}
 _MIPS = {0, 2, 4, 5, 6, 10, 18, 28, 29, 60, 61}
 
 
+#: what is told of the records of nearly all sections beside their types
+_NOTHING_ELSE = (None,) * len(Relocations._fields[4:])
+
+
 def _known(load: Load) -> set[int] | None:
     """The types that the kernel's loader applies; None where that is not known."""
     arch, version, option = load.target.arch, load.version, load.target.option
@@ -82,6 +86,8 @@ def relocation(load: Load) -> Iterator[Answer]:
             text = f"module {load.module.name}: {kind} relocation unsupported"
             yield Finding(RULE, "error", f"has relocations of the kind {kind}", "ENOEXEC", (line(text),))
             return
+        if section[4:] == _NOTHING_ELSE and known.issuperset([kind for kind, _ in section.types]):
+            continue
         if section.outside:
             where = f"record {section.outside[1]} of section {section.section} is written"
             yield Unknown(RULE, f"what lies in memory behind section {section.target}, where {where}: no file tells")

@@ -145,14 +145,14 @@ def _in_question(walk: _Walk) -> Sequence[Symbol]:
     if plain is None or not walk.gpl_ok or load.proprietary or modversions is None or len(imports) < len(symbols):
         return symbols
     if not modversions:
-        return [one for one, crc in zip(symbols, plain.crcs(imports)) if crc is None]
+        return [symbols[place] for place, crc in enumerate(plain.crcs(imports)) if crc is None]
     recorded = load.recorded.basic if load.recorded.extended is None else load.recorded.extended
     if not recorded or not load.target.symbols or not load.target.symbols.has_crcs:
         return symbols
     ours, theirs = list(map(recorded.get, imports)), plain.crcs(imports)
     if ours == theirs and None not in ours:
         return ()
-    return [one for one, our, their in zip(symbols, ours, theirs) if our != their or our is None]
+    return [symbols[place] for place, our in enumerate(ours) if our is None or our != theirs[place]]
 
 
 @concerns((6, 16), modules=lambda module: module.import_namespaces)
