@@ -191,33 +191,24 @@ def _pack(modules: str, place: str, roots: dict[str, Path]) -> None:
 def trees(work: Path, folder: Path) -> None:
     """Whole trees, beside depmod."""
     tree = make_tree(work)
-    table = tree.headers / "Module.symvers"
+    table, headers = tree.headers / "Module.symvers", str(tree.headers)
+    depmod, brief = "depmod -n -e -E Module.symvers", "depmod's checks, ELF, vermagic, sizes, licences, namespaces"
     for kind, runs in (("ko", LONG), ("xz", 3), ("zst", LONG)):
         modules = str(tree.modules(kind))
-        depmod = ("depmod", "-n", "-e", "-E", str(table), "-b", str(tree.roots[kind]), tree.release)
+        checks = (sys.executable, CHECKS)
         commands: dict[str, Sequence[str]] = {
-            "depmod -n -e -E Module.symvers": depmod,
-            "depmod's checks, ELF, vermagic, sizes, licences, namespaces": (
-                sys.executable,
-                CHECKS,
-                "brief",
-                modules,
-                str(tree.headers),
-            ),
-            "  and types of relocations": (sys.executable, CHECKS, "types", modules, str(tree.headers)),
-            "  and their places and values": (sys.executable, CHECKS, "places", modules, str(tree.headers)),
-            "  and signatures with their digests": (sys.executable, CHECKS, "signatures", modules, str(tree.headers)),
-            "modcheck TREE: all of it, BTF as well, the text report": (
-                MODCHECK,
-                modules,
-                "--target",
-                str(tree.headers),
-            ),
+            depmod: ("depmod", "-n", "-e", "-E", str(table), "-b", str(tree.roots[kind]), tree.release),
+            "what Python takes at least, without a check": (*checks, "least", modules, headers),
+            brief: (*checks, "brief", modules, headers),
+            "  and types of relocations": (*checks, "types", modules, headers),
+            "  and their places and values": (*checks, "places", modules, headers),
+            "  and signatures with their digests": (*checks, "signatures", modules, headers),
+            "modcheck TREE: all of it, BTF as well, the text report": (MODCHECK, modules, "--target", headers),
         }
         found = side_by_side(commands, runs)
         show(f"{tree.count} modules .{kind}, warm (median of {runs}), ratio to depmod", found, next(iter(found)))
     if os.geteuid() == 0:
-        cold = dict(list(commands.items())[:2])
+        cold = {name: commands[name] for name in (depmod, brief)}
         for kind in ("ko", "xz"):
             there = {
                 name: tuple(word.replace(str(tree.roots["zst"]), str(tree.roots[kind])) for word in words)
