@@ -307,3 +307,14 @@ def test_what_is_not_known_is_not_a_difference(modcheck: Modcheck, tmp_path: Pat
     assert "what the modules of the new one export is not known" in document["notes"][0]
     back = told(modcheck("diff", "--format", "json", image, AMD64 / "Module.symvers.xz"))
     assert [one["name"] for one in back["symbols"]["added"]] == [own[-1].name]
+
+
+def test_of_one_name_those_of_the_folder_go_first(modcheck: Modcheck) -> None:
+    """Drivers built for the old kernel and for the new one: each needs the exporter that lies beside it."""
+    built = [f"{folder}/sample_{name}.ko" for folder in (ARM64.parent, AMD64.parent) for name in ("export", "import")]
+    for order in (built, built[::-1]):
+        document = told(modcheck("diff", str(ARM64), str(AMD64), *order, "--format", "json"))
+        assert {one["path"]: (one["old"], one["new"]) for one in document["modules"]} == {
+            **dict.fromkeys(built[:2], ("loads", "refused")),
+            **dict.fromkeys(built[2:], ("refused", "loads")),
+        }

@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from ..errors import ModcheckError, TargetError
-from ..loader import predict_all
 from ..module import Module
 from ..report.changes import Judged, Update
 from ..target import Target
@@ -30,6 +29,7 @@ from .common import (
     worst,
     write_report,
 )
+from .many import predictions
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -84,7 +84,7 @@ def diff(
         read = list(read_modules(modules))
         given = [one for one in read if isinstance(one, Module)]
         present = already_loaded(loaded)
-        before, after = (predict_all(given, target, modules=given, loaded=present, **loading) for target in targets)
+        before, after = (predictions(given, target, present, loading) for target in targets)
         judged: list[Judged | tuple[str, str]] = [
             Judged(next(before), next(after)) if isinstance(one, Module) else one for one in read
         ]

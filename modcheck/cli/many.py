@@ -180,6 +180,27 @@ def judges(judge: Callable[[ModuleSet], Judge], read: Sequence[Module | tuple[st
     return [found[place] for place in range(len(read))]
 
 
+def predictions(
+    modules: Sequence[Module],
+    target: Target,
+    loaded: Sequence[Module | str],
+    loading: Mapping[str, Any],
+    *,
+    until_refused: bool = False,
+) -> Iterator[Prediction]:
+    """Of each of the modules, in its set, as `loader.predict_all`.
+
+    :param loading: the loader and what it is told, by the names of the options
+    """
+    known: dict[str, Any] = {"arguments": "", "ignore": (), "already": None, **loading}
+
+    def judge(together: ModuleSet) -> Judge:
+        return Judge(target, modules=together, loaded=loaded, until_refused=until_refused, **known)
+
+    for module, one in zip(modules, judges(judge, modules)):
+        yield one.judge(module)
+
+
 def fate_of(result: Result | Module) -> Fate:
     """What is left of a module, judged or not."""
     if isinstance(result, tuple):

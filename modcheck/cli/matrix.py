@@ -15,12 +15,9 @@ import click
 
 from ..errors import ModcheckError
 from ..loader.facts import Prediction
-from ..loader.judge import Judge
-from ..loader.visible import ModuleSet
 from ..module import Module
 from ..report import Assumptions
 from ..report.grid import Cell, Column, Grid, Row
-from ..target import Target
 from .common import (
     ERROR,
     already_loaded,
@@ -35,7 +32,7 @@ from .common import (
     worst_of,
     write_report,
 )
-from .many import judges
+from .many import predictions
 from .pool import jobs_option, spread
 
 FORMATS = ("text", "json", "html")
@@ -129,12 +126,11 @@ class _OneTarget:
 
         try:
             target = target_from((path,), **self.boot)
-            predictions = self._predictions(target)
             cells: dict[Cell, Cell] = {}  # most modules that load have the same
             column: list[Cell] = []
             statuses: set[int] = set()
             assumptions = Assumptions()
-            for one in predictions:
+            for one in predictions(self.modules, target, self.loaded, self.loading, until_refused=True):
                 cell = cell_of(one)
                 column.append(cells.setdefault(cell, cell))
                 statuses.add(status_of(one, self.strict))
@@ -143,14 +139,6 @@ class _OneTarget:
             return _Judged(Column(path, path, {}, error.reason), (), frozenset((ERROR,)), Assumptions())
         label = target.release or path
         return _Judged(Column(path, label, target_object(target)), tuple(column), frozenset(statuses), assumptions)
-
-    def _predictions(self, target: Target) -> Iterator[Prediction]:
-        def judge(together: ModuleSet) -> Judge:
-            known = {"loaded": self.loaded, "arguments": "", "ignore": (), "already": None, **self.loading}
-            return Judge(target, modules=together, until_refused=True, **known)
-
-        for module, one in zip(self.modules, judges(judge, self.modules)):
-            yield one.judge(module)
 
 
 def cell_of(one: Prediction) -> Cell:
