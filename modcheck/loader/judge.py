@@ -328,7 +328,8 @@ def _as_read(module: Module, version: Version) -> Module:
     """The module as that version reads it: until 6.3 a .modinfo that is not to be loaded is none."""
     if version.since(6, 4) or not module.modinfo:
         return module
-    if any(section.sh_flags & SHF_ALLOC for section in module.elf.sections.named(".modinfo")):
+    sections = module.elf.sections
+    if any(sections.sh_flags[place] & SHF_ALLOC for place in sections.places_of(".modinfo")):
         return module
     return replace(module, modinfo=(), info_name=None)
 

@@ -89,7 +89,9 @@ def verified(load: Load) -> bool | None:
 def trusted_key(load: Load) -> Certificate | None:
     """The certificate that the kernel trusts, of the one who signed the module."""
     signature = load.module.signature
-    signers = signature.signers if signature else ()
+    if signature is None or not load.target.certificates:
+        return None
+    signers = signature.signers
     found = (one for one in load.target.certificates for signer in signers if one.signed(signer))
     return max(found, key=lambda one: one.key is not None, default=None)
 
