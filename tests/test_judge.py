@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -442,6 +443,16 @@ def test_extended_versions_need_a_name_each() -> None:
     assert "more extended version crcs than names" not in predict(replace(CHRDEVBASE, elf=elf), newest).log
     earlier = predict(replace(CHRDEVBASE, elf=elf, unnamed_versions=1), at(RK3588, 6, 13, 0))
     assert "more extended version crcs than names" not in earlier.log
+
+
+def test_a_kernel_is_let_go_with_its_judge() -> None:
+    """Else a matrix would hold the tables of all its kernels until Python looks for cycles."""
+    judge = Judge(RK3588, "modprobe", [CHRDEVBASE], (), False, False, "", (), None)
+    judge.visible.prepare()
+    assert judge.judge(CHRDEVBASE).verdict == "loads"
+    kept = weakref.ref(judge.visible)
+    del judge
+    assert kept() is None
 
 
 def test_two_sections_of_one_name() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
 from operator import eq
+from weakref import proxy
 
 from ..module.facts import Export, Module, exports_by_name
 from ..target.facts import Rows, Target
@@ -220,7 +221,9 @@ class View:
     __slots__ = ("_found", "_known", "agrees", "complete", "module", "needed", "plain", "visible")
 
     def __init__(self, visible: Visible, module: Module, plain: Plain | None) -> None:
-        self.visible, self.module = visible, module
+        # not a cycle: a kernel's tables are let go with the last that judges by them
+        self.visible: Visible = proxy(visible)
+        self.module = module
         plain = None if module.name == KERNEL else plain
         self.agrees = plain is not None and plain.agrees(module)
         self.needed = plain.needed(module.imports) if plain and not self.agrees else []
