@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 from ..loader.facts import Prediction
 from ..loader.judge import Judge, assumed_in_order
 from ..loader.modprobe import depth_first
-from ..loader.visible import ONE_BY_ONE, ModuleSet
+from ..loader.visible import ModuleSet
 from ..module import Export, Module, parse_module
 from ..report import Result
 from ..target.symvers import KERNEL
@@ -118,7 +118,7 @@ def answer_in_parts(question: Question, found: Sequence[str | tuple[str, str]], 
     unexplained: list[int] = []
     # what all need is worked out before there are processes
     alone = question.judge(ModuleSet())
-    alone.visible.prepare()
+    alone.visible.prepare(len(found))
     with progress(len(found), "modules") as done:
         for chunk in spread(_Alone(question, alone), chunks, jobs):
             unexplained += [len(answers.fates) + place for place, one in enumerate(chunk.unexplained) if one]
@@ -132,8 +132,8 @@ def answer_in_parts(question: Question, found: Sequence[str | tuple[str, str]], 
         again -= _settle(question, answers, outlines, _Files(question, fates, outlines, together[0].members))
     in_set = _InSet(question, found, fates, outlines, together)
     chunks_again = list(_chunks(again, together))
-    if len(together) == 1 and len(again) > ONE_BY_ONE:
-        in_set.judge(0).visible.prepare()
+    if len(together) == 1 and again:
+        in_set.judge(0).visible.prepare(len(again))
     with progress(len(again), "modules that need others") as done:
         for chunk, (_, places) in zip(spread(in_set, chunks_again, jobs), chunks_again):
             for place, parts, one in zip(places, chunk.parts, chunk.unexplained):

@@ -132,10 +132,11 @@ class Visible:
         order = modules.order(module.path, self._given.names) if modules else None
         return None if order is None else tuple(name for name in order if name not in self.loaded)
 
-    def prepare(self) -> None:
-        """Get ready for many modules."""
-        self._asked = ONE_BY_ONE
-        _ = self.plain
+    def prepare(self, count: int) -> None:
+        """Get ready for so many modules."""
+        self._asked = count
+        if count > ONE_BY_ONE:
+            _ = self.plain
 
     @cached_property
     def plain(self) -> Plain | None:
