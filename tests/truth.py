@@ -12,13 +12,14 @@ from __future__ import annotations
 import base64
 import json
 import lzma
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from modcheck import Module, Target
-from modcheck.btf import KINDS, Btf, Type
+from modcheck.btf import Btf
 from modcheck.module.facts import (
     Elf,
     Export,
@@ -170,10 +171,10 @@ class KernelBtf(Btf):
             raw = base64.b64decode(name)
             strings[offset : offset + len(raw)] = raw
         self.strings = bytes(strings)
-        types = [Type(0, 1 << 24, 0, 0, "INT")] * packed["types"]
+        self.numbers = array("I", [0, 1 << 24, 0] * packed["types"])
         for number, info in packed["infos"]:
-            types[number] = Type(0, info, 0, 0, KINDS[info >> 24 & 0x7F])
-        self.types = tuple(types)
+            self.numbers[3 * number + 1] = info
+        self.places = list(range(0, len(self.numbers) + 1, 3))
 
 
 def _about_btf(seen: Seen) -> bool:

@@ -32,6 +32,7 @@ class Rows:
     :ivar crcs: symbol: its CRC, of those in no namespace
     :ivar kernel_crcs: the same of the kernel's own alone
     :ivar of_modules: symbol: the module that it comes from, of those that are not the kernel's own
+    :ivar namespaced: symbol: CRC and namespace, of those in one
     :ivar gpl: symbols that are for GPL-compatible modules alone
     :ivar several: symbols that more than one row has
     :ivar by_module: the symbols of each module, but not the kernel's own
@@ -42,13 +43,15 @@ class Rows:
         self.crcs: dict[str, int | None] = {}
         self.kernel_crcs: dict[str, int | None] = {}
         self.of_modules: dict[str, str] = {}
+        self.namespaced: dict[str, tuple[int | None, str]] = {}
         self.gpl: set[str] = set()
         self.several: set[str] = set()
         self.by_module: dict[str, list[str]] = {}
 
     def export(self, name: str) -> Export:
-        """The first of a name, in no namespace."""
-        return Export(name, self.crcs[name], name in self.gpl, "", self.owners[name])
+        """The first of a name."""
+        crc, namespace = self.namespaced[name] if name in self.namespaced else (self.crcs[name], "")
+        return Export(name, crc, name in self.gpl, namespace, self.owners[name])
 
     def enter(
         self, names: Sequence[str], owners: Sequence[str], crcs: Sequence[int | None], namespaces: Sequence[str]
@@ -57,7 +60,10 @@ class Rows:
         self.several.update(self.owners.keys() & set(names))
         self.owners.update(zip(names, owners))
         self.crcs.update(zip(names, crcs))
-        for name in compress(names, namespaces):
+        for name in self.namespaced.keys() & set(names):
+            del self.namespaced[name]
+        for name, crc, namespace in compress(zip(names, crcs, namespaces), namespaces):
+            self.namespaced[name] = crc, namespace
             del self.crcs[name]
 
 
@@ -97,7 +103,7 @@ class Symbols:
         """The exports of that name, the kernel's own first."""
         if name not in self._found:
             known: Rows | None = self.__dict__.get("rows")  # once they are worked out
-            if known and name in known.crcs and name not in known.several:
+            if known and name in known.owners and name not in known.several:
                 self._found[name] = (known.export(name),)
             else:
                 found = [row for table in self.tables if (row := table.get(name))]
