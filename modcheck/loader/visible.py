@@ -115,7 +115,7 @@ class Visible:
             self.replaced |= set(modules.names)
             for name, found in modules.exports.items():
                 self.exports.setdefault(name, []).extend(found)
-        self._asked = len(modules.names)
+        self._asked, self._are_many = 0, len(modules.names) > ONE_BY_ONE
         self._last: View | None = None
 
     def module(self, name: str) -> Module | None:
@@ -134,8 +134,8 @@ class Visible:
 
     def prepare(self, count: int) -> None:
         """Get ready for so many modules."""
-        self._asked = count
-        if count > ONE_BY_ONE:
+        self._are_many = count > ONE_BY_ONE
+        if self._are_many:
             _ = self.plain
 
     @cached_property
@@ -167,7 +167,8 @@ class Visible:
         """
         if self._last is None or self._last.module is not module:
             self._asked += 1
-            self._last = View(self, module, self.plain if self._asked > ONE_BY_ONE else None)
+            self._are_many = self._are_many or self._asked > ONE_BY_ONE
+            self._last = View(self, module, self.plain if self._are_many else None)
         return self._last
 
     def real_name(self, name: str) -> str:
