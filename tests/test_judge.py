@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 from conftest import SAMPLES, Run
+from truth import sections_of
 
 from modcheck import Module, Prediction, Target, predict, read_module, read_target
 from modcheck.loader.facts import Finding, Load
 from modcheck.loader.judge import Judge
 from modcheck.loader.stages.relocation import relocation
 from modcheck.module import Export, Symbol
-from modcheck.module.facts import Sections
 from modcheck.target.builtin import Builtin
 from modcheck.target.kconfig import Config
 from modcheck.version import Version
@@ -436,7 +436,7 @@ def test_extended_versions_need_a_name_each() -> None:
         CHRDEVBASE.elf.sections[1]._replace(name=name, sh_flags=2)
         for name in ("__version_ext_crcs", "__version_ext_names")
     )
-    elf = CHRDEVBASE.elf._replace(sections=Sections.of((*CHRDEVBASE.elf.sections, *tables)))
+    elf = CHRDEVBASE.elf._replace(sections=sections_of((*CHRDEVBASE.elf.sections, *tables)))
     newest = at(RK3588, 6, 14, 0)
     refused = predict(replace(CHRDEVBASE, elf=elf, unnamed_versions=1), newest)
     assert "more extended version crcs than names" in refused.log
@@ -463,7 +463,7 @@ def test_two_sections_of_one_name() -> None:
 
     def named_alike(one: int, other: int) -> Module:
         twin = sections[one]._replace(name=sections[other].name)
-        elf = CHRDEVBASE.elf._replace(sections=Sections.of((*sections[:one], twin, *sections[one + 1 :])))
+        elf = CHRDEVBASE.elf._replace(sections=sections_of((*sections[:one], twin, *sections[one + 1 :])))
         return replace(CHRDEVBASE, elf=elf, this_module_size=RK3588.this_module_size)
 
     kallsyms = with_config(RK3588, KALLSYMS="y", MODULE_UNLOAD="y")

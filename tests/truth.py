@@ -199,6 +199,12 @@ def _pack_kernel_btf(btf: Btf, loads: Iterable[Seen]) -> dict[str, Any]:
     }
 
 
+def sections_of(entries: Sequence[Section]) -> Sections:
+    """The section table with these entries."""
+    names, *columns = zip(*entries) if entries else ((),) * 9
+    return Sections(names, columns)
+
+
 def pack(module: Module, *, with_btf: bool = False, with_signature: bool = False) -> dict[str, Any]:
     """A module's facts as plain JSON values."""
     packed = {field.name: getattr(module, field.name) for field in fields(module) if field.init}
@@ -231,7 +237,7 @@ def unpack(packed: dict[str, Any]) -> Module:
                 last,
                 tuple(edges) if edges else None,  # type: ignore[arg-type]
                 largest,
-                Sections.of(Section(*section) for section in sections) if sections else Sections(),
+                sections_of([Section(*section) for section in sections]),
             ),
             "modinfo": _pairs(packed["modinfo"]),
             "versions": _pairs(packed["versions"]),

@@ -12,8 +12,9 @@ from ..module.facts import SHF_ALLOC, Module
 from ..target.facts import Target
 from ..version import Version
 from . import needs as facts_needed
+from .concerns import concern_of
 from .errnos import message
-from .facts import INSTALLED, Finding, Load, Prediction, Stage, Unknown, Verdict, concern_of
+from .facts import INSTALLED, Finding, Load, Prediction, Stage, Unknown, Verdict
 from .modprobe import Modprobe
 from .stages.license import is_proprietary
 from .stages.signature import trusted_key

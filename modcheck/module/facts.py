@@ -114,12 +114,6 @@ class Sections(_Made[Section]):
         odd = [flags for flags in set(self.sh_flags) if flags & _WX == _WX]
         self.writable_code = [place for place, flags in enumerate(self.sh_flags) if flags in odd] if odd else []
 
-    @classmethod
-    def of(cls, sections: Iterable[Section]) -> Sections:
-        """The table with these entries."""
-        names, *columns = zip(*sections)
-        return cls(names, columns)
-
     def named(self, name: str) -> list[Section]:
         """The sections of a name, in their order."""
         return [self[place] for place in self.places_of(name)]

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from ...target.facts import Target
-from ..facts import Answer, Finding, Load, concerns, line
+from ..concerns import concerns
+from ..facts import Answer, Finding, Load, line
 
 RULE = "blacklist"
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from ...btf import Btf
 from .. import needs
-from ..facts import Answer, Finding, Load, LogLine, Unknown, concerns, line
+from ..concerns import concerns
+from ..facts import Answer, Finding, Load, LogLine, Unknown, line
 
 if TYPE_CHECKING:
     from ..btf_verifier import Refusal

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .. import needs
-from ..facts import Answer, Load, Unknown, concerns
+from ..concerns import concerns
+from ..facts import Answer, Load, Unknown
 
 RULE = "compression"
 _OPTIONS = {"gz": "MODULE_COMPRESS_GZIP", "xz": "MODULE_COMPRESS_XZ"}

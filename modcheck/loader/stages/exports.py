@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from ...target.symvers import KERNEL
 from .. import needs
-from ..facts import Answer, Finding, Load, Unknown, concerns, line
+from ..concerns import concerns
+from ..facts import Answer, Finding, Load, Unknown, line
 from .force import force_load
 
 VERSIONS_RULE = "export-versions"

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from ...module.facts import Module
 from ...target.facts import Target
 from ...version import Version
-from ..facts import Answer, Finding, Load, concerns, line
+from ..concerns import concerns
+from ..facts import Answer, Finding, Load, line
 from .force import DEBUG_LOCKING
 
 RULE = "license"

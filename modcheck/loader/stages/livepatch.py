@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from ...module.facts import Module
 from .. import needs
-from ..facts import Answer, Finding, Load, Unknown, concerns, line
+from ..concerns import concerns
+from ..facts import Answer, Finding, Load, Unknown, line
 
 RULE = "livepatch"
 

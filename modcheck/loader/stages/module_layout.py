@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .. import needs
-from ..facts import Answer, Finding, Load, Unknown, concerns, line
+from ..concerns import concerns
+from ..facts import Answer, Finding, Load, Unknown, line
 from .force import force_load
 from .versions import check_version, missing_refused
 

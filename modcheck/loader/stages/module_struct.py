@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .. import needs
-from ..facts import Answer, Finding, Load, Unknown, concerns, line
+from ..concerns import concerns
+from ..facts import Answer, Finding, Load, Unknown, line
 from .elf_format import THIS_MODULE
 
 RULE = "module-struct"

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from ...target.facts import Target, is_true
-from ..facts import Answer, Finding, Load, concerns
+from ..concerns import concerns
+from ..facts import Answer, Finding, Load
 
 RULE = "module-support"
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..facts import Answer, Load, Unknown, concerns
+from ..concerns import concerns
+from ..facts import Answer, Load, Unknown
 from .signature import verified
 
 RULE = "protected-symbol"

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 from ...module.facts import SHF_ALLOC, Module
 from .. import needs
-from ..facts import Answer, Finding, Load, Unknown, concerns, line
+from ..concerns import concerns
+from ..facts import Answer, Finding, Load, Unknown, line
 
 WX_RULE = "wx-section"
 ARCH_RULE = "arch-sections"

@@ -14,7 +14,8 @@ from ...target.certificates import Certificate
 from ...target.facts import Target, is_true
 from ...version import Version
 from .. import needs
-from ..facts import Answer, Finding, Load, LogLine, Unknown, concerns, line, once
+from ..concerns import concerns
+from ..facts import Answer, Finding, Load, LogLine, Unknown, line, once
 
 if TYPE_CHECKING:
     from ...module.signature import Signer

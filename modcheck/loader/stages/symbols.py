@@ -13,7 +13,8 @@ from typing import Any
 from ...module.facts import SHN_COMMON, SHN_UNDEF, STB_WEAK, STT_REGISTER, Export, Symbol
 from ...version import Version
 from .. import needs
-from ..facts import Answer, Finding, Level, Load, LogLine, Unknown, concerns, line
+from ..concerns import concerns
+from ..facts import Answer, Finding, Level, Load, LogLine, Unknown, line
 from .force import DEBUG_LOCKING
 from .license import is_proprietary
 from .versions import VersionCheck, check_version, missing_refused

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...module.facts import SHF_ALLOC, SHT_SYMTAB
-from ..facts import Answer, Finding, Load, concerns, line
+from ..concerns import concerns
+from ..facts import Answer, Finding, Load, line
 
 RULE = "sysfs"
 
