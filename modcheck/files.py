@@ -6,6 +6,7 @@ at most `LIMIT` bytes of memory. A path may lead into an archive (archives.py) o
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import sys
@@ -101,6 +102,8 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
         finally:
             os.close(file)
     except OSError as error:
+        if error.errno == errno.ENXIO:  # a socket cannot even be opened
+            raise UnreadableError(path, "not a regular file") from None
         raise UnreadableError(path, (error.strerror or str(error)).lower()) from None
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import socket
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
@@ -369,9 +371,14 @@ def test_bad_descriptions(modcheck: Modcheck, words: tuple[str, ...]) -> None:
     assert len(run.stderr.splitlines()) == 1
 
 
-def test_a_device_is_no_module(modcheck: Modcheck) -> None:
-    run = modcheck("/dev/zero", "--target", "rk3588/tree")
-    assert (run.status, run.stderr) == (2, "modcheck: /dev/zero: not a regular file\n")
+def test_a_device_a_pipe_and_a_socket_are_no_modules(modcheck: Modcheck, tmp_path: Path) -> None:
+    pipe, place = tmp_path / "pipe.ko", tmp_path / "socket.ko"
+    os.mkfifo(pipe)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(place))
+        for path in ("/dev/zero", pipe, place):
+            run = modcheck(str(path), "--target", "rk3588/tree")
+            assert (run.status, run.stderr) == (2, f"modcheck: {path}: not a regular file\n")
 
 
 def test_a_report_goes_through_a_link_and_into_a_device(modcheck: Modcheck, tmp_path: Path) -> None:
