@@ -10,6 +10,7 @@ import re
 import struct
 import sys
 from array import array
+from collections.abc import Iterator
 from functools import cached_property
 from typing import NamedTuple
 
@@ -125,10 +126,34 @@ class Btf:
         return struct.unpack_from(f"{self.order}{count}I", self.section, at)
 
     def struct_size(self, name: str) -> int | None:
-        """sizeof of the structure of that name, in bytes; None where there is none, or several differ."""
-        wanted, words = name.encode() + b"\0", self.numbers
-        names = {match.start() for match in re.finditer(re.escape(wanted), self.strings)}
-        found = {
-            words[at + 2] for at in self.places[:-1] if words[at] in names and words[at + 1] >> 24 & 0x7F == _STRUCT
-        }
+        """sizeof of the structure of that name, in bytes; None where there is none, or several differ.
+
+        It is searched for: to tell all types of a kernel apart takes longer than all else that is read of one.
+        """
+        places = [match.start() for match in re.finditer(re.escape(name.encode()) + b"\0", self.strings)]
+        found = {size for place in places for size in self._struct_sizes(place)}
         return found.pop() if len(found) == 1 else None
+
+    def _struct_sizes(self, name_off: int) -> Iterator[int]:
+        """The sizes of structures with that name, wherever in the types section something stands that can be one."""
+        needle, section = struct.pack(self.order + "I", name_off), self.section
+        at = section.find(needle)
+        while at >= 0:
+            if at % 4 == 0 and at + 12 <= len(section):
+                info, size = struct.unpack_from(self.order + "II", section, at + 4)
+                if info >> 24 & 0x7F == _STRUCT and self._are_members(at + 12, info, size):
+                    yield size
+            at = section.find(needle, at + 1)
+
+    def _are_members(self, at: int, info: int, size: int) -> bool:
+        """Whether members of a structure stand there: with names, one behind the other, and within its size."""
+        count = info & 0xFFFFFF
+        if at + 12 * count > len(self.section):
+            return False
+        values = self.words(at, 3 * count)
+        offsets = [word & 0xFFFFFF if info >> 31 else word for word in values[2::3]]
+        return (
+            offsets == sorted(offsets)
+            and max(offsets, default=0) <= 8 * size
+            and all(name < self.str_len and (not name or not self.strings[name - 1]) for name in values[0::3])
+        )

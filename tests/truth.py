@@ -176,6 +176,10 @@ class KernelBtf(Btf):
             self.numbers[3 * number + 1] = info
         self.places = list(range(0, len(self.numbers) + 1, 3))
 
+    @property
+    def whole(self) -> bool:
+        return True
+
 
 def _about_btf(seen: Seen) -> bool:
     return any("BTF" in line for line in seen.log)

@@ -299,7 +299,7 @@ class Judge:
             load.own_build
             and load.module.btf is not None
             and load.target.option("DEBUG_INFO_BTF_MODULES") != "n"
-            and load.target.btf is None
+            and load.target.known_btf is None
         ):
             assumed.append("in-tree modules of the kernel's vermagic have the BTF of its build")
         version = self.target.version

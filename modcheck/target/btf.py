@@ -11,7 +11,7 @@ from ..files import open_binary
 def read_btf(path: str) -> Btf | None:
     """The BTF at `path`, or in the section `.BTF` of the ELF file there.
 
-    None: it has none, or one with kinds not known here.
+    None: it has none.
 
     :raises UnreadableError: it cannot be read, or is no ELF file
     """
@@ -35,4 +35,4 @@ def read_btf(path: str) -> Btf | None:
 
 def _known(data: bytes, order: Endianness) -> Btf | None:
     found = Btf(data, order)
-    return found if found.magic == MAGIC and found.whole else None
+    return found if found.magic == MAGIC else None

@@ -202,6 +202,11 @@ class Target:
                 return False
         return True if self.symbols is not None and self.symbols.has_crcs else None
 
+    @cached_property
+    def known_btf(self) -> Btf | None:
+        """Its type information; None too where that has kinds of types that are not known here."""
+        return self.btf if self.btf is not None and self.btf.whole else None
+
     def boot_options(self, name: str) -> list[str]:
         """The values that the command line, and the one built in, give to a parameter; empty for a bare word.
 

@@ -45,8 +45,8 @@ def module_types(module: Module, tree: str | None) -> Types | None:
 
 def kernel_types(target: Target, symbols: Collection[str]) -> Types | None:
     """The types of a kernel: its BTF's, else those that its vmlinux has of the source files that define `symbols`."""
-    if target.btf:
-        return _of_btf(target.btf)
+    if target.known_btf:
+        return _of_btf(target.known_btf)
     path = Tree(target.tree).vmlinux() if target.tree else target.sources.get("kernel")
     if path is None:
         return None
@@ -66,6 +66,7 @@ def _of_btf(btf: Btf) -> Types:
 def _tree_btf(tree: str | None) -> Btf | None:
     path = Tree(tree).vmlinux() if tree else None
     try:
-        return read_btf(path) if path else None
+        found = read_btf(path) if path else None
     except ModcheckError:
         return None
+    return found if found and found.whole else None

@@ -32,7 +32,7 @@ def btf(load: Load) -> Iterator[Answer]:
     module, target = load.module, load.target
     checked = target.option("DEBUG_INFO_BTF_MODULES")
     allowed = target.option("MODULE_ALLOW_BTF_MISMATCH") == "y"
-    if target.btf is None or checked is None:
+    if target.known_btf is None or checked is None:
         if load.own_build:
             return
         if checked is None:
@@ -49,9 +49,9 @@ def btf(load: Load) -> Iterator[Answer]:
     found = Btf(module.btf, target.endianness or "little")
     if module.btf_base is not None and load.version.since(6, 11):
         distilled = Btf(module.btf_base, target.endianness or "little")
-        refusal = verify_distilled(found, distilled, target.btf, load.version)
+        refusal = verify_distilled(found, distilled, target.known_btf, load.version)
     else:
-        refusal = verify(found, target.btf, load.version)
+        refusal = verify(found, target.known_btf, load.version)
     if refusal:
         lines = tuple(_lines(load, refusal, allowed))
         summary = "its BTF is damaged, or was made against another kernel's"
