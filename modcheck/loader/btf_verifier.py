@@ -7,7 +7,6 @@ modifiers. Every message is a line of its own, which begins with `BPF: `.
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate
@@ -79,7 +78,6 @@ class _Verifier:
         self.first_id = len(base.places)
         self.number = self.first_id
         self.words = btf.words
-        self.triple: Callable[[bytes, int], tuple[int, ...]] = struct.Struct(btf.order + "III").unpack_from
         self.section_length = len(btf.section)
         self.names_end = min(_MAX_NAME_OFFSET + 1, base.str_len + btf.str_len)
         self.identifiers = _known_identifiers(base, version.since(6, 1))
@@ -195,20 +193,16 @@ class _Verifier:
 
     def _types(self) -> list[tuple[int, int]]:
         """Check all types; the number of the kind of each, and its size or the other type's id."""
-        btf = self.btf
+        numbers, whole = self.btf.numbers.tolist(), self.btf.whole
         found: list[tuple[int, int]] = []
-        if btf.whole:
-            numbers = btf.numbers.tolist()
-            for at in btf.places[:-1]:
-                info, size = numbers[at + 1], numbers[at + 2]
-                if not self._is_ordinary(numbers, at, numbers[at], info, size):
-                    self._type(len(found), 4 * at)
-                found.append((info >> 24 & 0x7F, size))
-            return found
-        offset = 0
-        while offset < self.section_length:
-            one, offset = self._type(len(found), offset)
-            found.append((KINDS.index(one.kind), one.size))
+        *places, end = self.btf.places
+        for at in places:
+            info, size = numbers[at + 1], numbers[at + 2]
+            if not (whole and self._is_ordinary(numbers, at, numbers[at], info, size)):
+                self._type(len(found), 4 * at)
+            found.append((info >> 24 & 0x7F, size))
+        if not whole:
+            self._type(len(found), 4 * end)  # what stands there is none
         return found
 
     def _is_ordinary(self, numbers: list[int], at: int, name_off: int, info: int, size: int) -> bool:
@@ -234,13 +228,13 @@ class _Verifier:
             return bool(name_off) and info == kind << 24 and size <= _MAX_ID
         return False
 
-    def _type(self, count: int, at: int) -> tuple[Type, int]:
-        """Check the type at offset `at`, behind so many others; also returns the offset of the next."""
+    def _type(self, count: int, at: int) -> None:
+        """Check the type at offset `at`, behind so many others."""
         left = self.section_length - at
         self.number = self.first_id + count
         if left < 12:
             raise _Stop(self._label() + b"meta_left:%d meta_needed:12" % left)
-        name_off, info, size = self.triple(self.btf.section, at)
+        name_off, info, size = self.btf.numbers[at // 4 : at // 4 + 3]
         if not self.new_layout and info & 0x60FF0000:
             raise _Stop(self._label() + b"Invalid btf_info:%x" % info)
         number = info >> 24 & 0x7F
@@ -262,7 +256,6 @@ class _Verifier:
             self._members(one)
         elif kind in ("ENUM", "ENUM64"):
             self._enumerators(one)
-        return one, at + 12 + needed
 
     def _label(self) -> bytes:
         return b"[%d] " % self.number

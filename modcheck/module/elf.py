@@ -239,8 +239,6 @@ class Image:
 
     def place(self, name: str, flags: int = 0) -> int | None:
         """The place of `find` in the section table."""
-        if name not in self.sections.places:
-            return None
         for place in self.sections.places_of(name):
             if self.sections.sh_type[place] != SHT_NULL and self.sections.sh_flags[place] & flags == flags:
                 return place

@@ -105,8 +105,6 @@ def read_exports(image: Image, owner: str) -> tuple[Export, ...]:
 def export_sections(image: Image) -> frozenset[str]:
     """Which of `__ksymtab`, `__kcrctab`, `__kflagstab` … are there and not empty."""
     kinds, sections = ("__ksymtab", "__kcrctab", "__kflagstab"), image.sections
-    if not "".join(filter(None, sections.names)).count("__k"):
-        return frozenset()
     return frozenset(
         [one for one, size in zip(sections.names, sections.sh_size) if one and size and one.startswith(kinds)]
     )

@@ -54,12 +54,19 @@ class Rows:
         return Export(name, crc, name in self.gpl, namespace, self.owners[name])
 
     def enter(
-        self, names: Sequence[str], owners: Sequence[str], crcs: Sequence[int | None], namespaces: Sequence[str]
+        self,
+        names: Sequence[str],
+        owners: Sequence[str],
+        crcs: Sequence[int | None],
+        namespaces: Sequence[str],
+        gpl: Iterable[bool],
     ) -> None:
         """Rows, by columns, in place of what is there under their names."""
         self.several.update(self.owners.keys() & set(names))
         self.owners.update(zip(names, owners))
         self.crcs.update(zip(names, crcs))
+        self.gpl.difference_update(names)
+        self.gpl.update(compress(names, gpl))
         for name in self.namespaced.keys() & set(names):
             del self.namespaced[name]
         for name, crc, namespace in compress(zip(names, crcs, namespaces), namespaces):
@@ -125,9 +132,7 @@ class Symbols:
                 kept = [(owner == KERNEL) == of_kernel for owner in columns.owners]
                 names, owners = list(compress(columns.names, kept)), list(compress(columns.owners, kept))
                 crcs, namespaces = list(compress(columns.crcs, kept)), list(compress(columns.namespaces, kept))
-                rows.enter(names, owners, crcs, namespaces)
-                rows.gpl.difference_update(names)
-                rows.gpl.update(compress(names, compress(columns.gpl, kept)))
+                rows.enter(names, owners, crcs, namespaces, compress(columns.gpl, kept))
                 for name, owner in zip(names, owners) if not of_kernel else ():
                     rows.by_module.setdefault(owner, []).append(name)
         rows.kernel_crcs = {name: crc for name, crc in rows.crcs.items() if rows.owners[name] == KERNEL}
