@@ -6,7 +6,6 @@ be read of it.
 
 from __future__ import annotations
 
-import re
 import struct
 import sys
 from array import array
@@ -130,8 +129,8 @@ class Btf:
 
         It is searched for: to tell all types of a kernel apart takes longer than all else that is read of one.
         """
-        places = [match.start() for match in re.finditer(re.escape(name.encode()) + b"\0", self.strings)]
-        found = {size for place in places for size in self._struct_sizes(place)}
+        place = self.strings.find(b"\0" + name.encode() + b"\0")  # pahole writes no string twice, nor within another
+        found = set(self._struct_sizes(place + 1)) if place >= 0 else set()
         return found.pop() if len(found) == 1 else None
 
     def _struct_sizes(self, name_off: int) -> Iterator[int]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from mmap import ACCESS_READ, mmap
+from typing import IO
+
 from ..arch import Endianness
 from ..btf import MAGIC, Btf
 from ..errors import UnreadableError
 from ..files import open_binary
+from ..module.elf import Image
 
 
 def read_btf(path: str) -> Btf | None:
@@ -15,22 +19,28 @@ def read_btf(path: str) -> Btf | None:
 
     :raises UnreadableError: it cannot be read, or is no ELF file
     """
-    from elftools.common.exceptions import ELFError  # takes a quarter of a short run, which mostly has no use for it
-    from elftools.elf.elffile import ELFFile
-
     try:
         with open_binary(path) as file:
             start = file.read(2)
             if start in (b"\x9f\xeb", b"\xeb\x9f"):  # as in /sys/kernel/btf
                 return _known(start + file.read(), "little" if start[0] == 0x9F else "big")
-            elf = ELFFile(file)
-            section = elf.get_section_by_name(".BTF")
-            data = section.data() if section else b""
+            image = Image(_content(file))
+            section = image.find(".BTF")
+            data = image.bytes_of(section) if section else b""
     except OSError as error:
         raise UnreadableError(path, (error.strerror or str(error)).lower()) from None
-    except (ELFError, ValueError, OverflowError, MemoryError) as error:
-        raise UnreadableError(path, f"broken ELF file: {error}") from None
-    return _known(data, "little" if elf.little_endian else "big")
+    if image.header is None:
+        raise UnreadableError(path, "not an ELF file")
+    return _known(data, image.endianness)
+
+
+def _content(file: IO[bytes]) -> bytes | mmap:
+    """All of a file, which may have debug information in hundreds of megabytes, as far as it is looked at."""
+    try:
+        return mmap(file.fileno(), 0, access=ACCESS_READ)
+    except ValueError:  # it is empty, or in an archive
+        file.seek(0)
+        return file.read()
 
 
 def _known(data: bytes, order: Endianness) -> Btf | None:
