@@ -16,7 +16,8 @@ from conftest import SAMPLES, Run
 import modcheck as package
 from modcheck import Prediction, predict_all, read_module, read_target
 from modcheck.cli.matrix import cell_of
-from modcheck.files import find_modules
+from modcheck.files import find_modules, read_plain
+from modcheck.module import parse_module
 
 Modcheck = Callable[..., Run]
 DATA = Path(__file__).parent / "data"
@@ -70,6 +71,30 @@ def test_a_thousand_random_pairs_are_what_check_says(record_property: Callable[[
         assert brief.earlier_unknown == whole.earlier_unknown
         verdicts.add(whole.verdict)
     assert verdicts == {"loads", "refused", "unknown"}
+
+
+def test_modules_of_one_build_do_not_stand_for_others() -> None:
+    """Each byte of header and signature trailer changed, in modules judged one after the other by the same judge."""
+    generator, variants = random.Random(5), []
+    for folder in sorted((DATA / "modules").glob("*-*"))[::2]:
+        (path, *_) = find_modules(folder)
+        data = read_plain(path)
+        places = [*range(4, 64), *range(len(data) - 40, len(data) - 28)]
+        variants += [parse_module(data, f"{path}/{copy}") for copy in ("one", "other")]
+        for place in places:
+            changed = data[:place] + bytes((data[place] ^ generator.randrange(1, 256),)) + data[place + 1 :]
+            variants.append(parse_module(changed, f"{path}/{place}"))
+    generator.shuffle(variants)
+    rules = set()
+    for tree in TREES:
+        kernel = read_target(SAMPLES / tree, cmdline="module.sig_enforce" if "debian" in tree else None)
+        for one, brief in zip(variants, predict_all(variants, kernel, until_refused=True)):
+            (alone,) = predict_all([one], kernel, until_refused=True)
+            assert cell_of(brief) == cell_of(alone), (one.path, tree)
+            assert (brief.module, brief.assumed, brief.needs) == (one, alone.assumed, alone.needs)
+            assert (brief.compared, brief.proprietary) == (alone.compared, alone.proprietary)
+            rules.add(cell_of(brief).rule)
+    assert {"arch", "elf-format", "signature"} <= rules
 
 
 def test_the_same_from_any_number_of_processes(modcheck: Modcheck, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from modcheck.cli.many import Question
 from modcheck.cli.pool import spread
 from modcheck.cli.tree import answer_in_parts
 from modcheck.files import find_modules, read_plain
-from modcheck.loader import predict_all
+from modcheck.loader import ModuleSet, predict_all
 from modcheck.module import PARTS
 from modcheck.report import Context
 
@@ -110,9 +110,10 @@ class _Least:
 
 def _pairs(modules: list[Module], targets: list[Target]) -> float:
     """CPU seconds that all pairs take, one process."""
+    together = ModuleSet(modules)
     begun = time.process_time()
     for target in targets:
-        for _ in predict_all(modules, target, modules=modules, until_refused=True):
+        for _ in predict_all(modules, target, modules=together, until_refused=True):
             pass
     return time.process_time() - begun
 

@@ -29,7 +29,7 @@ from .common import (
     worst,
     write_report,
 )
-from .many import predictions
+from .many import predictions, sets
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -84,7 +84,8 @@ def diff(
         read = list(read_modules(modules))
         given = [one for one in read if isinstance(one, Module)]
         present = already_loaded(loaded)
-        before, after = (predictions(given, target, present, loading) for target in targets)
+        together = sets(given)
+        before, after = (predictions(given, together, target, present, loading) for target in targets)
         judged: list[Judged | tuple[str, str]] = [
             Judged(next(before), next(after)) if isinstance(one, Module) else one for one in read
         ]

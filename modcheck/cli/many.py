@@ -161,7 +161,7 @@ def answer(question: Question, found: Sequence[str | tuple[str, str]], jobs: int
     answers = Answers()
     read = list(map(question.read, found))
     looks = 0
-    for one, judge in zip(read, judges(question.judge, read)):
+    for one, judge in zip(read, _judges(question.judge, sets(read))):
         result: Result = one if isinstance(one, tuple) else judge.judge(one)
         if isinstance(result, Prediction):
             look = looks < LOOKED_INTO and looks_into(result)
@@ -171,17 +171,24 @@ def answer(question: Question, found: Sequence[str | tuple[str, str]], jobs: int
     return answers
 
 
-def judges(judge: Callable[[ModuleSet], Judge], read: Sequence[Module | tuple[str, str]]) -> list[Judge]:
-    """Who judges each of the modules: one for each set."""
-    found: dict[int, Judge] = {}
+def sets(read: Sequence[Module | tuple[str, str]]) -> list[ModuleSet]:
+    """The set that each of the modules is judged in."""
+    found: dict[int, ModuleSet] = {}
     for group in groups([(one.path, one.name) if isinstance(one, Module) else (one[0], "") for one in read]):
         members = [one for place in group.members if isinstance(one := read[place], Module)]
-        found.update(dict.fromkeys(group.judged, judge(ModuleSet(members))))
+        found.update(dict.fromkeys(group.judged, ModuleSet(members)))
     return [found[place] for place in range(len(read))]
+
+
+def _judges(judge: Callable[[ModuleSet], Judge], together: Sequence[ModuleSet]) -> list[Judge]:
+    """Who judges each of the modules: one for each set."""
+    found = {one: judge(one) for one in dict.fromkeys(together)}
+    return [found[one] for one in together]
 
 
 def predictions(
     modules: Sequence[Module],
+    together: Sequence[ModuleSet],
     target: Target,
     loaded: Sequence[Module | str],
     loading: Mapping[str, Any],
@@ -190,14 +197,15 @@ def predictions(
 ) -> Iterator[Prediction]:
     """Of each of the modules, in its set, as `loader.predict_all`.
 
+    :param together: the `sets` of the modules, which are the same on all kernels
     :param loading: the loader and what it is told, by the names of the options
     """
     known: dict[str, Any] = {"arguments": "", "ignore": (), "already": None, **loading}
 
-    def judge(together: ModuleSet) -> Judge:
-        return Judge(target, modules=together, loaded=loaded, until_refused=until_refused, **known)
+    def judge(one: ModuleSet) -> Judge:
+        return Judge(target, modules=one, loaded=loaded, until_refused=until_refused, **known)
 
-    for module, one in zip(modules, judges(judge, modules)):
+    for module, one in zip(modules, _judges(judge, together)):
         yield one.judge(module)
 
 

@@ -90,7 +90,7 @@ def predict_all(
     """`predict` for each of `tried`, on one target and in one set; what they share is worked out once.
 
     :param until_refused: look no further than the stage that refuses: verdict, errno and log are the same, and found in
-        a fraction of the time; `findings` and `unchecked` end there
+        a fraction of the time; `findings` and `unchecked` end there, and `needs` is not told
     """
     if loader not in LOADERS:
         raise ModcheckError("loader", f"{loader!r} is none of {', '.join(LOADERS)}")

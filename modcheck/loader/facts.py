@@ -15,6 +15,7 @@ from ..version import Version
 
 if TYPE_CHECKING:
     from .causes import Cause, Fetch
+    from .modprobe import Order
     from .visible import View
 
 #: how the assumption begins that the modules which are needed are there; their names follow
@@ -35,7 +36,7 @@ class LogLine(NamedTuple):
     once: str | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # not frozen: that makes it four times as dear, for each pair of module and kernel
 class Finding:
     """One thing that a stage found. `error`: the kernel refuses here, with `errno`; `warning`: it loads and logs or
     taints; `note`: worth knowing."""
@@ -84,13 +85,15 @@ class Load:
     target: Target
     version: Version
     """the kernel's, or the newest known where the target's is unknown"""
-    view: View
-    """the exports that are visible at that time"""
+    given: Module
+    """the module as user space reads it"""
+    see: Callable[[Module], View]
+    """what a module sees at that time"""
+    order: Callable[[Module], Order]
+    """what is loaded before a module because it needs it"""
     loader: str = "modprobe"
     loaded: frozenset[str] = frozenset()
     """names of the modules already loaded"""
-    present: frozenset[str] = frozenset()
-    """those, and the ones that are loaded before this module because it needs them"""
     proprietary: frozenset[str] = frozenset()
     """those of them that taint the kernel as proprietary"""
     dependencies: Mapping[str, Prediction] = MappingProxyType({})
@@ -108,6 +111,21 @@ class Load:
 
     def __init__(self, **facts: Any) -> None:
         self.__dict__ = facts
+
+    @cached_property
+    def view(self) -> View:
+        """The exports that are visible at that time."""
+        return self.see(self.given)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Names of the modules that are loaded before this one because it needs them, first to last."""
+        return self.order(self.given).names
+
+    @cached_property
+    def present(self) -> frozenset[str]:
+        """Those, and the ones already loaded."""
+        return self.loaded.union(self.needs)
 
     @cached_property
     def recorded(self) -> RecordedVersions:
@@ -163,7 +181,7 @@ Answer = Finding | Unknown
 Stage = Callable[[Load], Iterator[Answer]]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(slots=True, eq=False, repr=False)  # not frozen: as Finding
 class Prediction:
     """What the target does with the module, up to the moment it would call the module's init function."""
 

@@ -8,13 +8,14 @@ from dataclasses import replace
 from operator import attrgetter
 from typing import Any
 
-from ..module.facts import SHF_ALLOC, Module
+from ..module.facts import Module
 from ..target.facts import Target
 from ..version import Version
 from . import needs as facts_needed
+from .alike import Alike
 from .concerns import concern_of
 from .errnos import message
-from .facts import INSTALLED, Finding, Load, Prediction, Stage, Unknown, Verdict
+from .facts import INSTALLED, Answer, Finding, Load, Prediction, Stage, Unknown, Verdict
 from .modprobe import Modprobe
 from .stages.license import is_proprietary
 from .stages.signature import trusted_key
@@ -60,12 +61,23 @@ class Judge:
         self._concerned: dict[Version, list[tuple[Stage, Callable[[Module], object] | None]]] = {}
         self.visible = Visible(target, together, loaded, loader == "modprobe")
         self.modprobe = Modprobe(self.visible)
+        self._alike = Alike()
         self._known: OrderedDict[tuple[str, Version, frozenset[str], frozenset[str]], Prediction] = OrderedDict()
         self.proprietary: frozenset[str] = frozenset()
         self.already = frozenset(already or ())
         self.assumed = self._assumed_of_all()
         self._configured = loader == "modprobe" and (target.modules is not None or target.has_boot_options)
-        self._arriving: str | None = None
+        self._version = None if target.version is None else _known_version(target.version)
+        #: what all loads have in common
+        self._facts: dict[str, Any] = {
+            "target": target,
+            "see": self.visible.view_of,
+            "order": self.modprobe.order,
+            "loader": loader,
+            "loaded": self.visible.loaded,
+            "force_vermagic": force_vermagic,
+            "force_modversion": force_modversion,
+        }
         present = [one for one in loaded if not isinstance(one, str)]
         newest = target.version or NEWEST
         if already is None or any(is_proprietary(one, newest) for one in present):
@@ -74,9 +86,9 @@ class Judge:
 
     def _arrive(self, module: Module, prints: bool) -> None:
         """What is left behind by a module that is loaded already: it is judged as it was when it came."""
-        self._arriving = module.name
+        self._facts["loaded"] = self.visible.loaded - {module.name}
         prediction = self.judge(module)
-        self._arriving = None
+        self._facts["loaded"] = self.visible.loaded
         if prediction.proprietary:
             self.proprietary |= {module.name}
         if prints:
@@ -84,8 +96,8 @@ class Judge:
 
     def judge(self, module: Module) -> Prediction:
         """What the target does with `module`; where its version is not known, only what every version agrees on."""
-        if self.target.version is not None:
-            return self._judge(module, _known_version(self.target.version))
+        if self._version is not None:
+            return self._judge(module, self._version)
         predictions = [self._judge(module, version) for version in _EVERY_SHAPE]
         refused = [one for one in predictions if one.verdict == "refused"]
         if len(refused) == len(predictions):
@@ -99,10 +111,11 @@ class Judge:
 
     def _judge(self, module: Module, version: Version) -> Prediction:
         """What becomes of `module`, and of what modprobe loads before it: one after the other, in its order."""
-        order = self.modprobe.order(module)
-        if not order.names and self.target.modules is None:
-            load = self._load(module, version, arguments=self._arguments(module, self.arguments), cycle=order.cycle)
-            return self._decided(load, order.names, self.already)
+        if self.target.modules is None and not self.visible.served(module):
+            if alike := self._alike.find(module, version, self.already):
+                return alike
+            arguments = self._arguments(module, self.arguments)
+            return self._decided(self._load(module, version, self.proprietary, arguments=arguments), self.already)
         already, proprietary = self.already, self.proprietary
         judged: dict[str, Prediction] = {}
         for name in self.modprobe.tried_before(module):
@@ -110,25 +123,25 @@ class Judge:
                 one = judged[name] = self._alone(other, version, already, proprietary)
                 already |= one.spent
                 proprietary |= {other.name} if one.proprietary else frozenset()
+        order = self.modprobe.at_hand(module)
         dependencies = {name: judged[name] for name in order.names if name in judged} if judged else judged
         load = self._load(
             module,
             version,
+            proprietary,
             arguments=self._arguments(module, self.arguments),
             dependencies=dependencies,
             rivals=self._rivals(dependencies) if dependencies and not order.known else (),
             softdeps=tuple([(name, one.verdict) for name, one in judged.items() if name not in dependencies]),
             cycle=order.cycle,
-            present=self.visible.loaded.union(order.names),
-            proprietary=proprietary,
         )
-        return self._decided(load, order.names, already)
+        return self._decided(load, already)
 
-    def _decided(self, load: Load, needs: tuple[str, ...], already: frozenset[str]) -> Prediction:
+    def _decided(self, load: Load, already: frozenset[str]) -> Prediction:
         """What becomes of this load, as often as the loader tries."""
-        prediction = self._walk(load, needs, already)
+        prediction = self._walk(load, already)
         if self.loader == "busybox" and prediction.verdict == "refused":
-            prediction = self._tried_twice(load, needs, prediction)
+            prediction = self._tried_twice(load, prediction)
         return prediction
 
     def _alone(
@@ -137,15 +150,11 @@ class Judge:
         """What becomes of a module that is loaded for another's sake, when what it needs itself has been loaded."""
         key = (module.path, version, already, proprietary)
         if key not in self._known:
-            names = self.modprobe.order(module).names
-            load = self._load(
-                module,
-                version,
-                arguments=self._arguments(module, ""),
-                present=self.visible.loaded | frozenset(names),
-                proprietary=proprietary,
+            alike = self._alike.find(module, version, already)
+            arguments = self._arguments(module, "")
+            self._known[key] = alike or self._walk(
+                self._load(module, version, proprietary, arguments=arguments), already
             )
-            self._known[key] = self._walk(load, names, already)
             if len(self._known) > _KEPT:
                 self._known.popitem(last=False)
         return self._known[key]
@@ -157,7 +166,7 @@ class Judge:
         others = [
             name
             for name, one in refused.items()
-            if first not in self.modprobe.order(one.module).names
+            if first not in self.modprobe.at_hand(one.module).names
             and (one.errno, one.log) != (refused[first].errno, refused[first].log)
         ]
         return (first, *others) if others else ()
@@ -171,22 +180,9 @@ class Judge:
             words.insert(0, self.target.modules.modprobe.options(module.name))
         return " ".join(word for word in words if word)
 
-    def _load(self, module: Module, version: Version, **known: Any) -> Load:
-        loaded = self.visible.loaded
-        facts = {
-            "module": _as_read(module, version),
-            "target": self.target,
-            "version": version,
-            "view": self.visible.view_of(module),
-            "loader": self.loader,
-            "loaded": loaded if self._arriving is None else loaded - {self._arriving},
-            "present": loaded,
-            "proprietary": self.proprietary,
-            "force_vermagic": self.force_vermagic,
-            "force_modversion": self.force_modversion,
-            **known,
-        }
-        return Load(**facts)
+    def _load(self, module: Module, version: Version, proprietary: frozenset[str], **known: Any) -> Load:
+        read = module.as_read(version)
+        return Load(**self._facts, given=module, module=read, version=version, proprietary=proprietary, **known)
 
     def _stages(self, module: Module, version: Version) -> Iterator[Stage]:
         """The stages of that version that have something to say about this kernel and this module, in their order."""
@@ -201,7 +197,7 @@ class Judge:
             if is_concerned is None or is_concerned(module):
                 yield stage
 
-    def _tried_twice(self, load: Load, needs: tuple[str, ...], first: Prediction) -> Prediction:
+    def _tried_twice(self, load: Load, first: Prediction) -> Prediction:
         """What busybox makes of a refusal: whatever finit_module(2) answered, it tries init_module(2) as well.
 
         A compressed file is handed to the kernel as it is at first, which refuses it without a line unless it can
@@ -210,10 +206,10 @@ class Judge:
         first_try = load.module.compression is None or _decompresses(load)
         if not load.version.since(3, 8) or not first_try:
             return first
-        second = self._walk(load, needs, first.spent)
+        second = self._walk(load, first.spent)
         return replace(second, log=first.log + second.log, findings=first.findings)
 
-    def _walk(self, load: Load, needs: tuple[str, ...], already: frozenset[str]) -> Prediction:
+    def _walk(self, load: Load, already: frozenset[str]) -> Prediction:
         findings: list[Finding] = []
         unchecked: list[Unknown] = []
         lines: list[str] = []
@@ -223,21 +219,23 @@ class Judge:
         for stage in self._stages(load.module, load.version):
             found: list[Finding] = []
             for answer in stage(load):
+                if self.ignore:
+                    answer = self._marked(answer)
                 if isinstance(answer, Finding):
-                    found.append(self._marked(answer))
-                elif (unknown := self._marked_unknown(answer)) not in unchecked:
-                    unchecked.append(unknown)
+                    found.append(answer)
+                elif answer not in unchecked:
+                    unchecked.append(answer)
             if not found:
                 continue
             findings += found
+            errors = [finding for finding in found if finding.level == "error"]
             if refusing is None:
-                counting = [finding for finding in found if not finding.ignored]
-                printed, spent = _printed(counting, spent, load)
+                printed, spent = _printed(found, spent, load)
                 lines += printed
-                refusing = _last_refusal(counting)
-                if refusing:
+                refusing = _last([finding for finding in errors if not finding.ignored])
+                if refusing and unchecked:
                     earlier = tuple(dict.fromkeys(one.rule for one in unchecked if not one.ignored))
-            final = [finding for finding in found if finding.level == "error" and finding.rule in _FINAL]
+            final = [finding for finding in errors if finding.rule in _FINAL]
             if final or (refusing and refusing.rule == "arch"):
                 if final and final[0].ignored:
                     unchecked.append(Unknown(final[0].rule, "nothing behind it can be judged in a file like this"))
@@ -246,8 +244,9 @@ class Judge:
                 break
         errno = refusing.errno if refusing else None
         open_questions = [one for one in unchecked if not one.ignored] if unchecked else ()
+        needs = () if refusing and self.until_refused else load.needs
         verdict: Verdict = "refused" if refusing else "unknown" if open_questions else "loads"
-        return Prediction(
+        prediction = Prediction(
             module=load.module,
             verdict=verdict,
             errno=errno,
@@ -267,12 +266,15 @@ class Judge:
             proprietary=is_proprietary(load.module, load.version)
             or "proprietary-taint" in [finding.rule for finding in findings],
         )
+        if refusing and self.until_refused and self.loader != "busybox" and load.target.modules is None:
+            self._alike.keep(load, prediction, already)
+        return prediction
 
-    def _marked(self, finding: Finding) -> Finding:
-        return replace(finding, ignored=True) if finding.rule in self.ignore else finding
-
-    def _marked_unknown(self, unknown: Unknown) -> Unknown:
-        return unknown._replace(ignored=True) if unknown.rule in self.ignore else unknown
+    def _marked(self, answer: Answer) -> Answer:
+        """With the user's word that its rule does not decide."""
+        if answer.rule not in self.ignore:
+            return answer
+        return replace(answer, ignored=True) if isinstance(answer, Finding) else answer._replace(ignored=True)
 
     def _assumed_of_all(self) -> tuple[str, ...]:
         """What is assumed of the target, whatever the module."""
@@ -287,16 +289,17 @@ class Judge:
 
     def _assumed(self, load: Load, needs: tuple[str, ...]) -> tuple[str, ...]:
         assumed: list[str] = []
+        own_build = load.own_build
         if load.module.signature is not None and load.target.option("MODULE_SIG") != "n":
             certificate = trusted_key(load)
             if certificate is None and load.target.all_certificates:
                 assumed.append("no keys for modules but those in the image")
-            elif certificate is None and load.own_build:
+            elif certificate is None and own_build:
                 assumed.append("in-tree modules of the kernel's vermagic are signed by its key, and unchanged since")
             elif certificate is not None and certificate.key is None:
                 assumed.append("signed modules are unchanged since they were signed")
         if (
-            load.own_build
+            own_build
             and load.module.btf is not None
             and load.target.option("DEBUG_INFO_BTF_MODULES") != "n"
             and load.target.known_btf is None
@@ -325,16 +328,6 @@ def assumed_in_order(alone: tuple[str, ...], needs: tuple[str, ...], given: Coll
     return (*assumed, INSTALLED + ", ".join(installed)) if installed else assumed
 
 
-def _as_read(module: Module, version: Version) -> Module:
-    """The module as that version reads it: until 6.3 a .modinfo that is not to be loaded is none."""
-    if version.since(6, 4) or not module.modinfo:
-        return module
-    sections = module.elf.sections
-    if any(sections.sh_flags[place] & SHF_ALLOC for place in sections.places_of(".modinfo")):
-        return module
-    return replace(module, modinfo=(), info_name=None)
-
-
 def _decompresses(load: Load) -> bool:
     """Whether the kernel itself takes a module in this compression (5.17 and later)."""
     option = {"gz": "GZIP", "xz": "XZ", "zst": "ZSTD"}[load.module.compression or ""]
@@ -359,7 +352,7 @@ _ORDER = attrgetter("order")
 def _printed(findings: Sequence[Finding], spent: frozenset[str], load: Load) -> tuple[list[str], frozenset[str]]:
     """The lines of one stage in their order, less those that the kernel prints only once and has printed; and which of
     these it has printed then."""
-    lines = [line for finding in findings for line in finding.log]
+    lines = [line for finding in findings if finding.log and not finding.ignored for line in finding.log]
     if not lines:
         return [], spent
     lines.sort(key=_ORDER)
@@ -373,9 +366,8 @@ def _printed(findings: Sequence[Finding], spent: frozenset[str], load: Load) -> 
     return shown, spent
 
 
-def _last_refusal(findings: Sequence[Finding]) -> Finding | None:
-    """The finding whose error the stage returns: that of its last line."""
-    errors = [finding for finding in findings if finding.level == "error"]
+def _last(errors: Sequence[Finding]) -> Finding | None:
+    """The one of a stage's errors that it returns: that of its last line."""
     if len(errors) < 2:
         return errors[0] if errors else None
     return max(errors, key=lambda finding: max((line.order for line in finding.log), default=0))
@@ -383,6 +375,8 @@ def _last_refusal(findings: Sequence[Finding]) -> Finding | None:
 
 def _compared(load: Load, unchecked: Sequence[Unknown]) -> bool:
     """Whether vermagic or CRCs could be compared."""
-    rules = {unknown.rule for unknown in unchecked} if unchecked else ()
+    if not unchecked:
+        return True
+    rules = {unknown.rule for unknown in unchecked}
     crcs = bool(load.target.modversions) and "module-layout" not in rules and load.module.versions is not None
     return "vermagic" not in rules or crcs

@@ -68,12 +68,29 @@ class Modprobe:
     def __init__(self, visible: Visible) -> None:
         self.visible = visible
         self._orders: dict[str, Order] = {}
+        self._at_hand: dict[str, Order] = {}
 
     def order(self, module: Module) -> Order:
         """What must be loaded before `module`, less what is loaded already."""
         if module.path not in self._orders:
             self._orders[module.path] = self._order(module)
         return self._orders[module.path]
+
+    def at_hand(self, module: Module) -> Order:
+        """The same of the modules that are at hand alone, which is found sooner."""
+        if self.visible.target.modules is not None:
+            return self.order(module)
+        if module.path not in self._at_hand:
+            self._at_hand[module.path] = self._of_set(module)
+        return self._at_hand[module.path]
+
+    def _of_set(self, module: Module) -> Order:
+        def needed(name: str) -> Sequence[str] | None:
+            other = self.visible.module(name)
+            return None if other is None else self.visible.providers(other)
+
+        first = self.visible.providers(module)
+        return depth_first(module.name, first, needed) if first else _NOTHING
 
     def _order(self, module: Module) -> Order:
         if self.visible.target.modules is None and self.visible.view_of(module).from_kernel:
@@ -107,8 +124,9 @@ class Modprobe:
         return [name for name in owners if name not in self.visible.loaded]
 
     def tried_before(self, module: Module) -> tuple[str, ...]:
-        """All that modprobe tries to load before `module`, with what softdep lines add before and after each."""
-        names = self.order(module).names
+        """What is at hand of all that modprobe tries to load before `module`, with what softdep lines add before and
+        after each."""
+        names = self.at_hand(module).names
         modules = self.visible.target.modules
         if modules is None or not self.visible.modprobe:
             return names

@@ -6,7 +6,7 @@ given with it, and from the target's modules directory or, where none is known, 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from operator import eq
 from weakref import proxy
@@ -25,6 +25,7 @@ class ModuleSet:
     def __init__(self, modules: Iterable[Module] = ()) -> None:
         self._modules = {module.name: module for module in modules if module.name and not module.error}
         self.exports = exports_by_name(self._modules.values())
+        self._served: dict[str, Sequence[str]] = {}
 
     @property
     def names(self) -> Collection[str]:
@@ -33,6 +34,14 @@ class ModuleSet:
     def module(self, name: str) -> Module | None:
         """The module of a name; None where it is not in the set."""
         return self._modules.get(name)
+
+    def served(self, module: Module) -> Sequence[str]:
+        """The imports of `module` that any of them exports: the same on every kernel."""
+        if module.path not in self._served:
+            exports = self.exports
+            some = not exports.keys().isdisjoint(module.imports)
+            self._served[module.path] = [name for name in module.imports if name in exports] if some else ()
+        return self._served[module.path]
 
 
 #: of so many modules, or in a set of so many, symbols are looked up one by one
@@ -109,12 +118,13 @@ class Visible:
         present = [one for one in loaded if not isinstance(one, str)]
         self.loaded = frozenset(one.replace("-", "_") if isinstance(one, str) else one.name for one in loaded)
         self.replaced = {module.name for module in present}
-        self.exports = exports_by_name(present)
+        self.exports: Mapping[str, list[Export]] = exports_by_name(present)
         self.given = self.loaded | set(modules.names)
         if modprobe:
             self.replaced |= set(modules.names)
-            for name, found in modules.exports.items():
-                self.exports.setdefault(name, []).extend(found)
+            first, then = self.exports, modules.exports
+            self.exports = {**then, **{name: found + then.get(name, []) for name, found in first.items()}}
+        self._providers: dict[str, Sequence[str]] = {}
         self._asked, self._are_many = 0, len(modules.names) > ONE_BY_ONE
         self._last: View | None = None
 
@@ -125,6 +135,25 @@ class Visible:
         if name in self._given.names:
             return self._given.module(name)
         return self.target.modules.module(name) if self.target.modules else None
+
+    def served(self, module: Module) -> Sequence[str]:
+        """The imports of a module for which modprobe may load another of the set."""
+        return self._given.served(module) if self.modprobe else ()
+
+    def providers(self, module: Module) -> Sequence[str]:
+        """The modules of the set that a module needs, in the order of first use, less what is loaded already."""
+        if module.path not in self._providers:
+            self._providers[module.path] = self._found(module)
+        return self._providers[module.path]
+
+    def _found(self, module: Module) -> Sequence[str]:
+        found: dict[str, None] = {}
+        for name in self.served(module):
+            rows = self.target.symbols.find(name) if self.target.symbols else ()
+            owners = [export.owner for export in self.exports[name] if export.owner != module.name]
+            if owners and not any(row.owner == KERNEL for row in rows):
+                found[owners[0]] = None
+        return [name for name in found if name not in self.loaded and name != KERNEL]
 
     def line(self, module: Module) -> tuple[str, ...] | None:
         """What modprobe loads before an installed module, as modules.dep tells; what is loaded is passed over."""
@@ -243,8 +272,14 @@ class View:
     def find(self, name: str) -> tuple[Export, ...]:
         """The exports of a name, the kernel's own first."""
         if name not in self._found:
-            absent = self.complete and self.plain and self.plain.owners((name,)) == [None]
-            self._found[name] = () if absent else self._find(name)
+            plain, symbols = self.plain if self.complete else None, self.visible.target.symbols
+            owner = plain.owners((name,))[0] if plain else ""
+            if owner is None:
+                self._found[name] = ()
+            elif symbols and plain and owner == KERNEL and not plain.has_several(name):
+                self._found[name] = symbols.find(name)
+            else:
+                self._found[name] = self._find(name)
         return self._found[name]
 
     def _find(self, name: str) -> tuple[Export, ...]:

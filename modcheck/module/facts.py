@@ -6,15 +6,17 @@ is None, which differs from an empty one: no `__versions` section is None, an em
 
 from __future__ import annotations
 
+import sys
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import compress
 from operator import add
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, overload
 
 from ..arch import Endianness
+from ..version import Version
 
 if TYPE_CHECKING:
     from .signature import Signature
@@ -331,6 +333,34 @@ class Module:
     @cached_property
     def _first_infos(self) -> dict[str, str]:
         return dict(reversed(self.modinfo))
+
+    @cached_property
+    def front(self) -> str | None:
+        """All that a kernel looks at before it looks into sections: the same for the modules of one build.
+
+        None where it may be any module's own: a damaged file, or one whose signature is not as sign-file makes them.
+        """
+        elf, signature = self.elf, self.signature
+        length = elf.length - (signature.trailer_length if signature else 0)
+        odd = self.error or self.compression_feature or elf.header is None or length < len(elf.raw_header)
+        if odd or elf.header is None or elf.header.e_type != 1 or not (signature is None or signature.is_ordinary):
+            return None
+        signers = [one[:7] for one in signature.signers] if signature else None
+        named = self.compression, self.arch, self.machine, elf.bits, elf.endianness, elf.header.e_flags, signers
+        told = self.vermagic, self.info("intree") is None, self.versions is None, self.btf is None, self.loads_modinfo
+        return sys.intern(repr((elf.raw_header[:20], named, told)))
+
+    def as_read(self, version: Version) -> Module:
+        """The module as that version of the kernel reads it: until 6.3 a .modinfo that is not to be loaded is none."""
+        if version.since(6, 4) or self.loads_modinfo:
+            return self
+        return replace(self, modinfo=(), info_name=None)
+
+    @cached_property
+    def loads_modinfo(self) -> bool:
+        """Whether its modinfo is to be loaded (SHF_ALLOC), or there is none."""
+        sections = self.elf.sections
+        return not self.modinfo or any(sections.sh_flags[place] & SHF_ALLOC for place in sections.places_of(".modinfo"))
 
     @cached_property
     def crcs(self) -> dict[str, int] | None:

@@ -15,7 +15,7 @@ RULE = "depmod"
 
 
 @lru_cache(maxsize=4096)
-def _folder(path: str) -> str | None:
+def folder_of(path: str) -> str | None:
     """The release whose folder a path leads into."""
     _, found, rest = f"/{path}".partition("/lib/modules/")
     release, inside, _ = rest.partition("/")
@@ -27,7 +27,7 @@ def depmod(load: Load) -> Iterator[Answer]:
     if load.loader != "modprobe":
         return
     release = load.target.release
-    folder = _folder(load.module.path)
+    folder = folder_of(load.module.path)
     if folder and release and folder != release:
         summary = f"lies in lib/modules/{folder}, where a kernel with the release {release} does not look"
         yield Finding(RULE, "warning", summary, details={"found": folder, "release": release})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...target.certificates import Certificate
 from ...target.facts import Target, is_true
@@ -18,28 +18,61 @@ from ..concerns import concerns
 from ..facts import Answer, Finding, Load, LogLine, Unknown, line, once
 
 if TYPE_CHECKING:
-    from ...module.signature import Signer
+    from ...module.signature import Signature, Signer
 
 RULE = "signature"
 _ID_PKCS7 = 2
 _MARKER, _STRUCTURE = 28, 12
 
 
+class Examined(NamedTuple):
+    """What a kernel makes of a signature before it judges the module."""
+
+    errno: str | None
+    """what is wrong with the trailer's form"""
+    text: str | None
+    """its line"""
+    known_algorithms: bool
+    """whether the kernel has all algorithms that the module is signed with; where it has not, it looks no further"""
+    verified: bool | None
+    """whether the signature is good, and by a key that it trusts; None where that is not known"""
+
+
 @once
+def examined(load: Load) -> Examined | None:
+    """None: there is no signature, or the kernel does not look at it: where checks are forced it counts as unsigned."""
+    signature = load.module.signature
+    if signature is None or load.force_vermagic or load.force_modversion:
+        return None
+    errno, text = _shape(load, signature)
+    known_algorithms = all(_applied(one.hash, one.algorithm, load.version) for one in signature.signers)
+    is_good = _is_good(load) if errno is None and known_algorithms else False
+    return Examined(errno, text, known_algorithms, is_good)
+
+
+def _is_good(load: Load) -> bool | None:
+    """Assumed: in-tree signed modules of the target's own build are signed by its key; and where no key is at hand to
+    verify with, that a module is unchanged since it was signed."""
+    if trusted_key(load) is not None:
+        return True
+    if load.target.certificates:
+        return False if load.target.all_certificates or not load.own_build else None
+    return True if load.own_build else None
+
+
 def signed_length(load: Load) -> int:
     """How many bytes of the file the ELF checks see: all without CONFIG_MODULE_SIG, else those before the trailer."""
     module = load.module
-    signature = module.signature
-    if signature is None or load.target.option("MODULE_SIG") == "n" or not _examined(load):
+    found = examined(load) if module.signature is not None and load.target.option("MODULE_SIG") != "n" else None
+    if found is None or module.signature is None:
         return module.elf.length
-    if _shape(load)[0] is not None:
-        return module.elf.length - _MARKER
-    return module.elf.length - signature.trailer_length
+    return module.elf.length - (module.signature.trailer_length if found.errno is None else _MARKER)
 
 
-def _examined(load: Load) -> bool:
-    """Whether there is a signature, and the kernel looks at it: a module whose checks are forced counts as unsigned."""
-    return load.module.signature is not None and not (load.force_vermagic or load.force_modversion)
+def verified(load: Load) -> bool | None:
+    """Whether the kernel finds a good signature by a key it trusts; None where that is not known."""
+    found = examined(load)
+    return False if found is None else found.verified
 
 
 def _fatal(load: Load, errno: str | None) -> bool:
@@ -47,11 +80,8 @@ def _fatal(load: Load, errno: str | None) -> bool:
     return errno is not None and not (errno == "ENOPKG" and load.version.since(5, 4))
 
 
-@once
-def _shape(load: Load) -> tuple[str | None, str | None]:
+def _shape(load: Load, signature: Signature) -> tuple[str | None, str | None]:
     """errno and line for a trailer that is not of the right form; (None, None) when it is."""
-    signature = load.module.signature
-    assert signature is not None
     remaining = load.module.elf.length - _MARKER
     if signature.fields is None or signature.sig_len >= remaining - _STRUCTURE:
         return "EBADMSG", None
@@ -71,22 +101,6 @@ def _shape(load: Load) -> tuple[str | None, str | None]:
 
 
 @once
-def verified(load: Load) -> bool | None:
-    """Whether the kernel finds a good signature by a key it trusts; None where that is not known.
-
-    Assumed: in-tree signed modules of the target's own build are signed by its key; and where no key is at hand to
-    verify with, that a module is unchanged since it was signed.
-    """
-    if not _examined(load) or _shape(load)[0] is not None or not _known_algorithms(load):
-        return False
-    if trusted_key(load) is not None:
-        return True
-    if load.target.certificates:
-        return False if load.target.all_certificates or not load.own_build else None
-    return True if load.own_build else None
-
-
-@once
 def trusted_key(load: Load) -> Certificate | None:
     """The certificate that the kernel trusts, of the one who signed the module."""
     signature = load.module.signature
@@ -101,10 +115,8 @@ def trusted_key(load: Load) -> Certificate | None:
 def signature(load: Load) -> Iterator[Answer]:
     """The signature's form, whether it fits, and whether the kernel insists on one."""
     configured = load.target.option("MODULE_SIG")
-    errno, text = (None, None)
-    examined = _examined(load)
-    if examined:
-        errno, text = _shape(load)
+    found = examined(load)
+    errno, text = (found.errno, found.text) if found else (None, None)
     if configured is None:
         if not verified(load):
             yield Unknown(RULE, needs.CONFIG)
@@ -113,8 +125,8 @@ def signature(load: Load) -> Iterator[Answer]:
     if _fatal(load, errno):
         yield Finding(RULE, "error", "the signature's trailer is malformed", errno, lines)
         return
-    if examined and not errno and load.version.since(4, 3):
-        unfit = list(_unfit(load))
+    if found and not errno and load.version.since(4, 3):
+        unfit = list(_unfit(load, found))
         errno = next((one.errno for one in unfit if isinstance(one, Finding)), None)
         if unfit and (errno is None or _fatal(load, errno)):
             yield from unfit
@@ -122,7 +134,7 @@ def signature(load: Load) -> Iterator[Answer]:
     known, forced = verified(load) and not errno, _forced(load.target)
     if known:
         return
-    certain = load.target.all_certificates or errno or not examined
+    certain = load.target.all_certificates or errno or not found
     if not certain and (forced or _locked(load.target, load.version)):
         yield Unknown(RULE, needs.CERTIFICATES)
     elif not forced:
@@ -130,7 +142,7 @@ def signature(load: Load) -> Iterator[Answer]:
             yield Finding(RULE, "note", "signed; if the kernel does not know the key, it is tainted and says so")
         yield from _lockdown(load, lines)
     else:
-        reason = _reason(examined, errno)
+        reason = _reason(found is not None, errno)
         refused = line(_rejected(load, reason), 1)
         version_errno = "EKEYREJECTED" if load.version.since(5, 4) else "ENOKEY"
         written = (*lines, refused) if load.version.since(5, 4) else ()
@@ -144,7 +156,7 @@ def _reason(examined: bool, errno: str | None) -> str:
     return "module with unsupported crypto" if errno else "module with unavailable key"
 
 
-def _unfit(load: Load) -> Iterator[Answer]:
+def _unfit(load: Load, found: Examined) -> Iterator[Answer]:
     """A message that the kernel cannot parse, or takes no part of; a signature that is another module's."""
     signature = load.module.signature
     assert signature is not None
@@ -157,7 +169,7 @@ def _unfit(load: Load) -> Iterator[Answer]:
     elif not message.signers:
         text = "PKCS7: Inconsistently supplied authAttrs"
         yield Finding(RULE, "error", "nobody has signed it", "EINVAL", (line(text),))
-    elif not _known_algorithms(load):
+    elif not found.known_algorithms:
         yield Finding(RULE, "error", "signed in a way that the kernel does not know", "ENOPKG")
     elif message.attached:
         text = "PKCS#7 signature with non-detached data"
@@ -183,13 +195,6 @@ def _arithmetic(load: Load, signers: tuple[Signer, ...]) -> Iterator[Answer]:
         yield Finding(RULE, "error", "the module was changed after it was signed", "EKEYREJECTED")
     elif None in fitting:
         yield Unknown(RULE, needs.VERIFY)
-
-
-@once
-def _known_algorithms(load: Load) -> bool:
-    """Whether the kernel has all algorithms that the module is signed with; where it has not, it looks no further."""
-    message = load.module.signature.message if load.module.signature else None
-    return message is None or all(_applied(one.hash, one.algorithm, load.version) for one in message.signers)
 
 
 @lru_cache(maxsize=64)

@@ -1,0 +1,59 @@
+"""Modules of one build on a kernel of another processor: refused alike, by what the kernel reads before any section."""
+
+from __future__ import annotations
+
+from ..module.facts import Module
+from ..version import Version
+from .facts import Load, Prediction
+from .stages.depmod import folder_of
+from .stages.license import is_proprietary
+from .stages.signature import trusted_key
+
+
+class Alike:
+    """The refusals of one kernel that all modules of a build share; for judges that look no further than these.
+
+    What such a refusal says stands in `Module.front`, in the folder that the module lies in, and in the kernel.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str | None, Version, str | None], Prediction] = {}
+
+    def find(self, module: Module, version: Version, already: frozenset[str]) -> Prediction | None:
+        """The refusal of `module`; None where none of its build is known to be refused so.
+
+        :param already: what the kernel prints only once and has printed
+        """
+        one = self._known.get((module.front, version, folder_of(module.path))) if self._known else None
+        if one is None:
+            return None
+        return Prediction(
+            module=module.as_read(version),
+            verdict=one.verdict,
+            errno=one.errno,
+            message=one.message,
+            insmod_message=one.insmod_message,
+            log=one.log,
+            first=one.first,
+            earlier_unknown=one.earlier_unknown,
+            findings=one.findings,
+            unchecked=one.unchecked,
+            needs=one.needs,
+            assumed=one.assumed,
+            compared=one.compared,
+            spent=already,
+            proprietary=is_proprietary(module, version),
+        )
+
+    def keep(self, load: Load, prediction: Prediction, already: frozenset[str]) -> None:
+        """Remember a refusal, if it is one of these: not where other modules, or the digest of this one, had a say."""
+        rule = next((one.rule for one in prediction.findings if one.level == "error" and not one.ignored), None)
+        swapped = load.target.endianness not in (None, load.module.elf.endianness)
+        certificate = trusted_key(load)
+        if (
+            load.given.front is not None
+            and (rule == "arch" or (rule == "elf-format" and swapped))
+            and not (load.dependencies or load.cycle or (certificate and certificate.key))
+            and prediction.spent == already
+        ):
+            self._known[load.given.front, load.version, folder_of(load.given.path)] = prediction
