@@ -7,7 +7,7 @@ modifiers. Every message is a line of its own, which begins with `BPF: `.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import accumulate
 from typing import NamedTuple
@@ -16,12 +16,16 @@ from ..btf import EXTRA, KINDS, MAGIC, VERSION, Btf, Type
 from ..version import Version
 
 _MAX_ID, _MAX_NAME_OFFSET = 0xFFFFF, 0xFFFFFF
-_STRUCT, _UNION, _TYPEDEF, _FUNC, _FUNC_PROTO, _TYPE_TAG = map(
-    KINDS.index, ("STRUCT", "UNION", "TYPEDEF", "FUNC", "FUNC_PROTO", "TYPE_TAG")
+_ARRAY, _STRUCT, _UNION, _ENUM, _ENUM64, _FWD, _TYPEDEF, _FUNC, _FUNC_PROTO, _TYPE_TAG = map(
+    KINDS.index, ("ARRAY", "STRUCT", "UNION", "ENUM", "ENUM64", "FWD", "TYPEDEF", "FUNC", "FUNC_PROTO", "TYPE_TAG")
 )
+_STRUCTURES = (_STRUCT, _UNION)
 _MODIFIERS = frozenset(map(KINDS.index, ("TYPEDEF", "VOLATILE", "CONST", "RESTRICT", "TYPE_TAG")))
 #: these have no name
 _POINTING = frozenset(map(KINDS.index, ("PTR", "VOLATILE", "CONST", "RESTRICT")))
+_ENUM_SIZES = (1, 2, 4, 8)
+#: until 7.0 a type has no more elements
+_MAX_OLD_COUNT = 0xFFFF
 _ENCODINGS = {0: "(none)", 1: "SIGNED", 2: "CHAR", 4: "BOOL"}
 #: newest kind by version
 _NEWEST_KIND = (((6, 0), 19), ((5, 17), 18), ((5, 16), 17), ((5, 13), 16))
@@ -193,40 +197,66 @@ class _Verifier:
 
     def _types(self) -> list[tuple[int, int]]:
         """Check all types; the number of the kind of each, and its size or the other type's id."""
-        numbers, whole = self.btf.numbers.tolist(), self.btf.whole
-        found: list[tuple[int, int]] = []
-        *places, end = self.btf.places
-        for at in places:
-            info, size = numbers[at + 1], numbers[at + 2]
-            if not (whole and self._is_ordinary(numbers, at, numbers[at], info, size)):
-                self._type(len(found), 4 * at)
-            found.append((info >> 24 & 0x7F, size))
-        if not whole:
-            self._type(len(found), 4 * end)  # what stands there is none
-        return found
+        numbers, (*places, end) = self.btf.numbers.tolist(), self.btf.places
+        if not (self.btf.whole and self._are_plain(numbers, places)):
+            for count, at in enumerate(places if self.btf.whole else (*places, end)):
+                self._type(count, 4 * at)
+        return [(numbers[at + 1] >> 24 & 0x7F, numbers[at + 2]) for at in places]
 
-    def _is_ordinary(self, numbers: list[int], at: int, name_off: int, info: int, size: int) -> bool:
-        """Whether nothing is wrong with the type whose first numbers these are: most are of a few kinds, and told by
-        one look. False proves nothing."""
-        kind = info >> 24 & 0x1F
-        if info & 0x60FF0000 or name_off >= self.names_end:
-            return False
-        if name_off and name_off not in self.own and name_off not in self.identifiers:
-            return False
-        if kind in _POINTING:
-            return not name_off and info == kind << 24 and size <= _MAX_ID
-        if kind == _FUNC:
-            return bool(name_off) and info - (kind << 24) <= 1
-        if kind == _FUNC_PROTO:
-            return not name_off and not info >> 31
-        if kind in (_STRUCT, _UNION):
-            end = at + 3 + 3 * (info & 0xFFFF)
-            return self._members_fit(
-                info, size, numbers[at + 3 : end : 3], numbers[at + 4 : end : 3], numbers[at + 5 : end : 3]
-            )
-        if kind == _TYPEDEF:
-            return bool(name_off) and info == kind << 24 and size <= _MAX_ID
-        return False
+    def _are_plain(self, numbers: list[int], places: list[int]) -> bool:
+        """Whether all types are of the common kinds, and nothing is wrong with any: so it is with nearly all modules.
+        False proves nothing."""
+        names, others = [0], [1]
+        #: words of each enumerator, by kind and its flag
+        enums = (
+            {_ENUM: 2, _ENUM | 0x80: 2, _ENUM64: 3, _ENUM64 | 0x80: 3} if self.newest_kind == _ENUM64 else {_ENUM: 2}
+        )
+        for at in places:
+            name, info, size = numbers[at], numbers[at + 1], numbers[at + 2]
+            kind, count = info >> 24, info & 0xFFFFFF
+            if kind in _POINTING or kind == _TYPEDEF:
+                if count or size > _MAX_ID or (not name) == (kind == _TYPEDEF):
+                    return False
+            elif kind == _FUNC:
+                if not name or count > 1:
+                    return False
+            elif kind == _FUNC_PROTO:
+                if name or count > _MAX_OLD_COUNT:
+                    return False
+            elif kind & 0x7F in _STRUCTURES and count <= _MAX_OLD_COUNT:
+                end = at + 3 + 3 * count
+                names += numbers[at + 3 : end : 3]
+                others += numbers[at + 4 : end : 3]
+                offsets = numbers[at + 5 : end : 3]
+                if kind & 0x80:
+                    offsets = [word & 0xFFFFFF for word in offsets]
+                ordered = sorted(offsets) if kind & 0x7F == _STRUCT else [0] * count
+                if offsets != ordered or (count and (offsets[-1] + 7) // 8 > size):
+                    return False
+            elif kind in enums and count <= _MAX_OLD_COUNT and size in _ENUM_SIZES:
+                each = enums[kind]
+                enumerators = numbers[at + 3 : at + 3 + each * count : each]
+                if not all(enumerators):
+                    return False
+                names += enumerators
+            elif kind & 0x7F == _FWD:
+                if not name or count or size:
+                    return False
+            elif kind == _ARRAY:
+                if name or count or size:
+                    return False
+                others += numbers[at + 3 : at + 5]
+            else:
+                return False
+            if name:
+                names.append(name)
+        unknown = set(names) - self.own - self.identifiers - {0}
+        return (
+            max(names) < self.names_end
+            and min(others) > 0
+            and max(others) <= _MAX_ID
+            and all(map(self._is_identifier, unknown))
+        )
 
     def _type(self, count: int, at: int) -> None:
         """Check the type at offset `at`, behind so many others."""
@@ -377,7 +407,7 @@ class _Verifier:
     def _enum(self, one: Type) -> Iterator[bytes]:
         if one.kind_flag and not self.version.since(6, 0):
             yield b"Invalid btf_info kind_flag"
-        if one.size not in (1, 2, 4, 8):
+        if one.size not in _ENUM_SIZES:
             yield b"Unexpected size"
         yield from self._perhaps_named(one)
 
@@ -436,8 +466,6 @@ class _Verifier:
 
     def _members(self, one: Type) -> None:
         values = self.words(one.at, 3 * one.vlen)
-        if self._members_fit(one.info, one.size, values[::3], values[1::3], values[2::3]):
-            return
         last = 0
         for name, type_id, word in zip(values[::3], values[1::3], values[2::3]):
             offset = word & 0xFFFFFF if one.kind_flag else word
@@ -460,23 +488,6 @@ class _Verifier:
                     b"\t%s type_id=%d %s" % (self._shown(name), type_id, place), b" ", message, b"", about_type=True
                 )
             last = offset
-
-    def _members_fit(
-        self, info: int, size: int, names: Sequence[int], type_ids: Sequence[int], words: Sequence[int]
-    ) -> bool:
-        """Whether nothing is wrong with any of a type's members; True is certain, and nearly always the answer."""
-        if not names:
-            return True
-        offsets = [word & 0xFFFFFF for word in words] if info >> 31 else list(words)
-        own, known = self.own, self.identifiers
-        return (
-            max(names) < self.names_end
-            and min(type_ids) > 0
-            and max(type_ids) <= _MAX_ID
-            and (offsets == sorted(offsets) if info >> 24 & 0x1F == _STRUCT else not any(offsets))
-            and (offsets[-1] + 7) // 8 <= size
-            and all(name in own or name in known or self._is_identifier(name) for name in names if name)
-        )
 
     def _enumerators(self, one: Type) -> None:
         count = EXTRA[one.kind][1] // 4

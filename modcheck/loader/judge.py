@@ -162,7 +162,9 @@ class Judge:
     def _rivals(self, dependencies: Mapping[str, Prediction]) -> tuple[str, ...]:
         """Names of refused ones of which it is not certain that the first is met first, and that differ from it."""
         refused = {name: one for name, one in dependencies.items() if one.verdict == "refused"}
-        first = next(iter(refused), "")
+        if len(refused) < 2:
+            return ()
+        first = next(iter(refused))
         others = [
             name
             for name, one in refused.items()

@@ -103,11 +103,11 @@ def _shape(load: Load, signature: Signature) -> tuple[str | None, str | None]:
 @once
 def trusted_key(load: Load) -> Certificate | None:
     """The certificate that the kernel trusts, of the one who signed the module."""
-    signature = load.module.signature
-    if signature is None or not load.target.certificates:
+    certificates, signature = load.target.certificates, load.module.signature
+    if not certificates or signature is None:
         return None
     signers = signature.signers
-    found = (one for one in load.target.certificates for signer in signers if one.signed(signer))
+    found = (one for one in certificates for signer in signers if one.signed(signer))
     return max(found, key=lambda one: one.key is not None, default=None)
 
 
