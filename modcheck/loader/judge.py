@@ -112,6 +112,9 @@ class Judge:
     def _judge(self, module: Module, version: Version) -> Prediction:
         """What becomes of `module`, and of what modprobe loads before it: one after the other, in its order."""
         if self.target.modules is None and not self.visible.served(module):
+            known = self._known.get((module.path, version, self.already, self.proprietary))
+            if known and not self.arguments:
+                return known
             if alike := self._alike.find(module, version, self.already):
                 return alike
             arguments = self._arguments(module, self.arguments)
@@ -182,7 +185,7 @@ class Judge:
             words.insert(0, self.target.modules.modprobe.options(module.name))
         return " ".join(word for word in words if word)
 
-    def _load(self, module: Module, version: Version, proprietary: frozenset[str], **known: Any) -> Load:
+    def _load(self, module: Module, version: Version, proprietary: frozenset[str] = frozenset(), **known: Any) -> Load:
         read = module.as_read(version)
         return Load(**self._facts, given=module, module=read, version=version, proprietary=proprietary, **known)
 

@@ -16,6 +16,16 @@ from ..target.facts import Rows, Target
 from ..target.symvers import KERNEL
 
 
+class Firsts:
+    """What is exported first under each name, by names: whose it is, its CRC (None in a namespace), and which names
+    several export."""
+
+    def __init__(self, exports: Mapping[str, Sequence[Export]]) -> None:
+        self.owners: dict[str, str | None] = {name: found[0].owner for name, found in exports.items()}
+        self.crcs = {name: None if found[0].namespace else found[0].crc for name, found in exports.items()}
+        self.several = {name for name, found in exports.items() if len(found) > 1}
+
+
 class ModuleSet:
     """Modules that are given together, by name; of two of one name the last counts.
 
@@ -34,6 +44,11 @@ class ModuleSet:
     def module(self, name: str) -> Module | None:
         """The module of a name; None where it is not in the set."""
         return self._modules.get(name)
+
+    @cached_property
+    def firsts(self) -> Firsts:
+        """What they export, for `Visible.plain`."""
+        return Firsts(self.exports)
 
     def served(self, module: Module) -> Sequence[str]:
         """The imports of `module` that any of them exports: the same on every kernel."""
@@ -54,10 +69,18 @@ class Plain:
     It is what the target's tables say, but for what one set of modules changes: the target's part is worked out once.
     """
 
-    def __init__(self, rows: Rows, changed: dict[str, tuple[str | None, int | None]], several: set[str]) -> None:
-        """:param changed: module and CRC of the symbols that the set has; None for those that it takes away"""
-        self._rows, self._changed, self._several = rows, changed, several
-        self._moved = {name: owner for name, (owner, _) in changed.items() if rows.of_modules.get(name) != owner}
+    def __init__(
+        self, rows: Rows, changed: dict[str, str | None], crcs: Mapping[str, int | None], several: set[str]
+    ) -> None:
+        """:param changed: whose the symbols are that the set has; None for those that it takes away
+        :param crcs: their CRCs; None too for those in a namespace
+        """
+        self._rows, self._changed, self._crcs, self._several = rows, changed, crcs, several
+        theirs = rows.of_modules
+        self._moved = dict(changed)
+        for name in changed.keys() & theirs.keys():
+            if changed[name] == theirs[name]:
+                del self._moved[name]
 
     def agrees(self, module: Module) -> bool:
         """Whether all that a module imports is the kernel's own, in no namespace, with the CRCs that it was built
@@ -82,14 +105,14 @@ class Plain:
         """The module that each symbol comes from; None where nobody exports it."""
         found: list[str | None] = list(map(self._rows.owners.get, names))
         for place, name in self._changed_in(names):
-            found[place] = self._changed[name][0]
+            found[place] = self._changed[name]
         return found
 
     def crcs(self, names: Sequence[str]) -> list[int | None]:
         """The CRC of each; None where there is none, or it is in a namespace."""
         found = list(map(self._rows.crcs.get, names))
         for place, name in self._changed_in(names):
-            found[place] = self._changed[name][1]
+            found[place] = self._crcs.get(name)
         return found
 
     def _changed_in(self, names: Sequence[str]) -> list[tuple[int, str]]:
@@ -123,7 +146,9 @@ class Visible:
         if modprobe:
             self.replaced |= set(modules.names)
             first, then = self.exports, modules.exports
-            self.exports = {**then, **{name: found + then.get(name, []) for name, found in first.items()}}
+            if first:
+                then = {**then, **{name: found + then.get(name, []) for name, found in first.items()}}
+            self.exports = then
         self._providers: dict[str, Sequence[str]] = {}
         self._asked, self._are_many = 0, len(modules.names) > ONE_BY_ONE
         self._last: View | None = None
@@ -179,15 +204,13 @@ class Visible:
         gone = [name for owner in absent for name in known.by_module[owner] if known.owners[name] == owner]
         if not known.several.isdisjoint(gone):
             return None
-        changed: dict[str, tuple[str | None, int | None]] = dict.fromkeys(gone, (None, None))
-        several = set()
-        for name, exports in self.exports.items():
-            first, owner = exports[0], None if name in changed else known.owners.get(name)
-            if owner is not None or len(exports) > 1:
-                several.add(name)
-            if owner != KERNEL:
-                changed[name] = first.owner, None if first.namespace else first.crc
-        return Plain(known, changed, several)
+        firsts = self._given.firsts if self.exports is self._given.exports else Firsts(self.exports)
+        both = (firsts.owners.keys() & known.owners.keys()).difference(gone)
+        changed = {**dict.fromkeys(gone), **firsts.owners}
+        for name in both:
+            if known.owners[name] == KERNEL:
+                del changed[name]
+        return Plain(known, changed, firsts.crcs, both | firsts.several)
 
     def view_of(self, module: Module) -> View:
         """What `module` sees.
