@@ -118,7 +118,7 @@ def answer_in_parts(question: Question, found: Sequence[str | tuple[str, str]], 
     unexplained: list[int] = []
     # what all need is worked out before there are processes
     alone = question.judge(ModuleSet())
-    alone.visible.prepare(len(found))
+    alone.visible.prepare()
     with progress(len(found), "modules") as done:
         for chunk in spread(_Alone(question, alone), chunks, jobs):
             unexplained += [len(answers.fates) + place for place, one in enumerate(chunk.unexplained) if one]
@@ -133,7 +133,7 @@ def answer_in_parts(question: Question, found: Sequence[str | tuple[str, str]], 
     in_set = _InSet(question, found, fates, outlines, together)
     chunks_again = list(_chunks(again, together))
     if len(together) == 1 and again:
-        in_set.judge(0).visible.prepare(len(again))
+        in_set.judge(0).visible.prepare()
     with progress(len(again), "modules that need others") as done:
         for chunk, (_, places) in zip(spread(in_set, chunks_again, jobs), chunks_again):
             for place, parts, one in zip(places, chunk.parts, chunk.unexplained):

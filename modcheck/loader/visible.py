@@ -186,11 +186,10 @@ class Visible:
         order = modules.order(module.path, self._given.names) if modules else None
         return None if order is None else tuple(name for name in order if name not in self.loaded)
 
-    def prepare(self, count: int) -> None:
-        """Get ready for so many modules."""
-        self._are_many = count > ONE_BY_ONE
-        if self._are_many:
-            _ = self.plain
+    def prepare(self) -> None:
+        """Get ready for many modules."""
+        self._are_many = True
+        _ = self.plain
 
     @cached_property
     def plain(self) -> Plain | None:
