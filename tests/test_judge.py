@@ -455,7 +455,7 @@ def test_extended_versions_need_a_name_each() -> None:
 def test_a_kernel_is_let_go_with_its_judge() -> None:
     """Else a matrix would hold the tables of all its kernels until Python looks for cycles."""
     judge = Judge(RK3588, "modprobe", [CHRDEVBASE], (), False, False, "", (), None)
-    judge.visible.prepare(1000)
+    judge.visible.prepare()
     assert judge.judge(CHRDEVBASE).verdict == "loads"
     kept = weakref.ref(judge.visible)
     del judge
