@@ -35,7 +35,7 @@ class Signer(NamedTuple):
     attributes: bool
     """whether attributes are signed, and not the data itself"""
     value: bytes
-    """the signature itself"""
+    """the signature itself; may be zeros where no digests are asked for"""
     digest: bytes
     """of the module's signed part; empty where this Python does not know the hash"""
 
@@ -118,13 +118,11 @@ def _message(data: bytes, image: bytes | None) -> Message | None:
     """
     size = next((size for size in _SIZES if data[-size - 4 : -size].endswith(_octets(size))), 0)
     message = _parse(data[: len(data) - size], size)
-    values = [data[-size:]] if size else []
     if message and size and [signer.value for signer in message.signers] != [bytes(size)]:
-        message = _parse(data, 0)
-        values = []
-    if message is None:
-        return None
-    values = values or [one.value for one in message.signers]
+        message, size = _parse(data, 0), 0
+    if message is None or image is None:
+        return message
+    values = [data[-size:]] if size else [one.value for one in message.signers]
     pairs = zip(message.signers, values)
     signers = [one._replace(value=value, digest=_digest(one.hash, image)) for one, value in pairs]
     return message._replace(signers=tuple(signers))
@@ -155,10 +153,8 @@ def _parse(data: bytes, size: int) -> Message | None:
         return None
 
 
-def _digest(hash_name: str, image: bytes | None) -> bytes:
-    """Of the signed part; empty where it is not asked for, or the hash is not known."""
-    if image is None:
-        return b""
+def _digest(hash_name: str, image: bytes) -> bytes:
+    """Of the signed part; empty where the hash is not known."""
     import hashlib
 
     try:

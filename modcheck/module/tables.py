@@ -16,6 +16,9 @@ _MODULE_NAME = {32: (12, 60), 64: (24, 56)}
 
 #: sections of exports and whether theirs are GPL-only; the last three until 5.11
 _EXPORT_SECTIONS = {"": False, "_gpl": True, "_gpl_future": False, "_unused": False, "_unused_gpl": True}
+_EXPORT_TABLES = {
+    kind + suffix for kind in ("__ksymtab", "__kcrctab", "__kflagstab") for suffix in (*_EXPORT_SECTIONS, "_strings")
+}
 
 
 def read_modinfo(image: Image) -> tuple[tuple[str, str], ...]:
@@ -45,8 +48,8 @@ def read_versions(image: Image) -> tuple[tuple[str, int], ...] | None:
         return None
     data = image.bytes_of(section)
     record = _VERSION_RECORD[image.bits]
-    fields: list[tuple[int, bytes]] = list(image.unpack(record, data))
-    return tuple(zip(_padded_names([name for _, name in fields]), [crc for crc, _ in fields]))
+    fields = image.unpack_all(record, data)
+    return tuple(zip(_padded_names(fields[1::2]), fields[0::2]))
 
 
 def _padded_names(fields: list[bytes]) -> list[str]:
@@ -104,10 +107,9 @@ def read_exports(image: Image, owner: str) -> tuple[Export, ...]:
 
 def export_sections(image: Image) -> frozenset[str]:
     """Which of `__ksymtab`, `__kcrctab`, `__kflagstab` … are there and not empty."""
-    kinds, sections = ("__ksymtab", "__kcrctab", "__kflagstab"), image.sections
-    return frozenset(
-        [one for one, size in zip(sections.names, sections.sh_size) if one and size and one.startswith(kinds)]
-    )
+    sections = image.sections
+    there = _EXPORT_TABLES & sections.places.keys()
+    return frozenset(name for name in there if any(sections.sh_size[place] for place in sections.places_of(name)))
 
 
 def relocations_of(image: Image, target: int) -> list[tuple[int, int, int]]:
