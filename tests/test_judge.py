@@ -15,11 +15,13 @@ import pytest
 from conftest import SAMPLES, Run
 from truth import sections_of
 
-from modcheck import Module, Prediction, Target, predict, read_module, read_target
+from modcheck import Module, Prediction, Target, predict, predict_all, read_module, read_target
+from modcheck.loader import ModuleSet
 from modcheck.loader.facts import Finding, Load
 from modcheck.loader.judge import Judge
 from modcheck.loader.stages.relocation import relocation
 from modcheck.module import Export, Symbol
+from modcheck.target import Symbols, Symvers
 from modcheck.target.builtin import Builtin
 from modcheck.target.kconfig import Config
 from modcheck.version import Version
@@ -71,6 +73,36 @@ def test_two_modules_that_need_each_other_are_not_said_to_load() -> None:
     prediction = predict(one, RK3588, modules=[one, other])
     assert prediction.verdict == "unknown"
     assert "dependency" in unchecked(prediction)
+
+
+def test_a_module_that_is_not_in_the_set_may_need_itself() -> None:
+    assert RK3588.symbols
+    table = Symvers(b"0x00000000\timported_back\tsample_import\tEXPORT_SYMBOL\t\n", "test")
+    kernel = replace(RK3588, symbols=Symbols([*RK3588.symbols.tables, table]))
+    needing = replace(EXPORT, symbols=(*EXPORT.symbols, Symbol("imported_back", 1, 0, 0)))
+    prediction = predict(IMPORT, kernel, modules=[needing])
+    assert prediction.verdict == "unknown"
+    assert "dependency" in unchecked(prediction)
+
+
+def test_what_a_loaded_module_needs_is_judged_beside_it() -> None:
+    """What it exports was there before, when another that exports the same is tried."""
+    twice = [Export("twice", None, False, "", name) for name in ("sample_import", "sample_export")]
+    one, other = replace(IMPORT, exports=(twice[0],)), replace(EXPORT, exports=(*EXPORT.exports, twice[1]))
+    prediction = predict(other, RK3588, modules=[one, other], loaded=[one])
+    assert prediction.log == ("sample_export: exports duplicate symbol twice (owned by sample_import)",)
+
+
+def test_two_modules_at_one_path_are_not_taken_for_each_other() -> None:
+    other = replace(CHRDEVBASE, path=EXPORT.path, symbols=(*CHRDEVBASE.symbols, Symbol("gone", 1, 0, 0)))
+    together = ModuleSet([EXPORT, IMPORT])
+    found = list(predict_all([IMPORT, EXPORT, other, EXPORT], RK3588, modules=together))
+    assert [(one.module.name, one.verdict) for one in found] == [
+        ("sample_import", "loads"), ("sample_export", "loads"), ("chrdevbase", "refused"), ("sample_export", "loads"),
+    ]  # fmt: skip
+    needing = replace(IMPORT, path=CHRDEVBASE.path)
+    assert predict(CHRDEVBASE, RK3588, modules=together).needs == ()
+    assert predict(needing, RK3588, modules=together).needs == ("sample_export",)
 
 
 def test_a_gpl_only_symbol_of_a_proprietary_module_is_refused() -> None:

@@ -23,6 +23,7 @@ from test_ksymtab import table
 from modcheck import archives, files, predict, read_module, read_target
 from modcheck.errors import ModcheckError, TargetError, UnreadableError
 from modcheck.report.json import profile_document
+from modcheck.target.btf import read_btf
 from modcheck.target.ksymtab import kernel_exports
 
 if sys.version_info >= (3, 14):
@@ -585,6 +586,20 @@ def test_a_folder_in_an_archive_behind_links(tmp_path: Path) -> None:
     assert not found.is_file("lib/real")
     with pytest.raises(UnreadableError, match="is a directory"):
         found.read("lib/real", "x")
+
+
+def test_type_information_of_a_file_that_is_cut(tmp_path: Path) -> None:
+    """It is not said to have none."""
+    whole = files.read_plain(Path(__file__).parent / "data/modules/amd64-6.12.117+deb13-amd64/libie.ko.xz")
+    path = tmp_path / "vmlinux"
+    path.write_bytes(whole[: whole.index(b"~Module signature")])
+    found = read_btf(str(path))
+    assert found is not None
+    assert len(found.data) == 1054
+    for length in (0, 3, 64, len(whole) // 2):
+        path.write_bytes(whole[:length])
+        with pytest.raises(UnreadableError, match="ELF file"):
+            read_btf(str(path))
 
 
 def test_the_running_kernel(modcheck: Callable[..., Run]) -> None:

@@ -13,7 +13,7 @@ from .stages.signature import trusted_key
 class Alike:
     """The refusals of one kernel that all modules of a build share; for judges that look no further than these.
 
-    What such a refusal says stands in `Module.front`, in the folder that the module lies in, and in the kernel.
+    What such a prediction says depends on `Module.front`, on the folder that the module lies in, and on the kernel.
     """
 
     def __init__(self) -> None:
@@ -27,8 +27,9 @@ class Alike:
         one = self._known.get((module.front, version, folder_of(module.path))) if self._known else None
         if one is None:
             return None
+        module = module.as_read(version)
         return Prediction(
-            module=module.as_read(version),
+            module=module,
             verdict=one.verdict,
             errno=one.errno,
             message=one.message,

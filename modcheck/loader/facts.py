@@ -36,9 +36,11 @@ class LogLine(NamedTuple):
     once: str | None = None
 
 
-@dataclass(slots=True, eq=False)  # not frozen: that makes it four times as dear, for each pair of module and kernel
+@dataclass(slots=True, eq=False)
 class Finding:
-    """One thing that a stage found. `error`: the kernel refuses here, with `errno`; `warning`: it loads and logs or
+    """One thing that a stage found; not to be changed: predictions share it. (Frozen, it would be four times as dear.)
+
+    `error`: the kernel refuses here, with `errno`; `warning`: it loads and logs or
     taints; `note`: worth knowing."""
 
     rule: str
@@ -94,6 +96,8 @@ class Load:
     loader: str = "modprobe"
     loaded: frozenset[str] = frozenset()
     """names of the modules already loaded"""
+    there: frozenset[str] = frozenset()
+    """the same, and the module itself where it is judged as it was when it came"""
     proprietary: frozenset[str] = frozenset()
     """those of them that taint the kernel as proprietary"""
     dependencies: Mapping[str, Prediction] = MappingProxyType({})
@@ -124,8 +128,8 @@ class Load:
 
     @cached_property
     def present(self) -> frozenset[str]:
-        """Those, and the ones already loaded."""
-        return self.loaded.union(self.needs)
+        """Names of the modules that are there when it is loaded: all that are loaded already, and what it needs."""
+        return self.there.union(self.needs)
 
     @cached_property
     def recorded(self) -> RecordedVersions:
@@ -181,9 +185,10 @@ Answer = Finding | Unknown
 Stage = Callable[[Load], Iterator[Answer]]
 
 
-@dataclass(slots=True, eq=False, repr=False)  # not frozen: as Finding
+@dataclass(slots=True, eq=False, repr=False)
 class Prediction:
-    """What the target does with the module, up to the moment it would call the module's init function."""
+    """What the target does with the module, up to the moment it would call the module's init function; not to be
+    changed, as `Finding`."""
 
     module: Module
     verdict: Verdict
@@ -199,7 +204,8 @@ class Prediction:
     findings: tuple[Finding, ...]
     unchecked: tuple[Unknown, ...]
     needs: tuple[str, ...]
-    """modules that must be loaded before, first to last; under insmod only those that it uses itself"""
+    """modules that must be loaded before, first to last; under insmod only those that it uses itself; none are told of
+    what is refused, where no more is asked"""
     assumed: tuple[str, ...]
     compared: bool
     """whether at least versions or vermagic could be compared"""

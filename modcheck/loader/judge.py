@@ -75,6 +75,7 @@ class Judge:
             "order": self.modprobe.order,
             "loader": loader,
             "loaded": self.visible.loaded,
+            "there": self.visible.loaded,
             "force_vermagic": force_vermagic,
             "force_modversion": force_modversion,
         }
@@ -113,8 +114,8 @@ class Judge:
         """What becomes of `module`, and of what modprobe loads before it: one after the other, in its order."""
         if self.target.modules is None and not self.visible.served(module):
             known = self._known.get((module.path, version, self.already, self.proprietary))
-            if known and not self.arguments:
-                return known
+            if known and known.module is module and not self.arguments:
+                return known  # it was loaded for another's sake before
             if alike := self._alike.find(module, version, self.already):
                 return alike
             arguments = self._arguments(module, self.arguments)

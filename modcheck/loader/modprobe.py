@@ -77,8 +77,8 @@ class Modprobe:
         return self._orders[module.path]
 
     def at_hand(self, module: Module) -> Order:
-        """The same of the modules that are at hand alone, which is found sooner."""
-        if self.visible.target.modules is not None:
+        """The same, but where no modules directory is known only those that are in the set: that is found sooner."""
+        if self.visible.target.modules is not None or not self.visible.has(module.name):
             return self.order(module)
         if module.path not in self._at_hand:
             self._at_hand[module.path] = self._of_set(module)
@@ -124,8 +124,8 @@ class Modprobe:
         return [name for name in owners if name not in self.visible.loaded]
 
     def tried_before(self, module: Module) -> tuple[str, ...]:
-        """What is at hand of all that modprobe tries to load before `module`, with what softdep lines add before and
-        after each."""
+        """`at_hand`, with what softdep lines add before and after each: all that modprobe tries to load before
+        `module`."""
         names = self.at_hand(module).names
         modules = self.visible.target.modules
         if modules is None or not self.visible.modprobe:

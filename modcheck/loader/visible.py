@@ -35,7 +35,7 @@ class ModuleSet:
     def __init__(self, modules: Iterable[Module] = ()) -> None:
         self._modules = {module.name: module for module in modules if module.name and not module.error}
         self.exports = exports_by_name(self._modules.values())
-        self._served: dict[str, Sequence[str]] = {}
+        self._served: dict[str, tuple[tuple[str, ...], Sequence[str]]] = {}
 
     @property
     def names(self) -> Collection[str]:
@@ -52,11 +52,13 @@ class ModuleSet:
 
     def served(self, module: Module) -> Sequence[str]:
         """The imports of `module` that any of them exports: the same on every kernel."""
-        if module.path not in self._served:
+        imports, found = self._served.get(module.path, (None, ()))
+        if imports is not module.imports:  # not known, or of another module at that path
             exports = self.exports
             some = not exports.keys().isdisjoint(module.imports)
-            self._served[module.path] = [name for name in module.imports if name in exports] if some else ()
-        return self._served[module.path]
+            found = [name for name in module.imports if name in exports] if some else ()
+            self._served[module.path] = module.imports, found
+        return found
 
 
 #: of so many modules, or in a set of so many, symbols are looked up one by one
@@ -121,6 +123,10 @@ class Plain:
             return []
         return [(place, name) for place, name in enumerate(names) if name in self._changed]
 
+    def is_only_of_kernel(self, name: str) -> bool:
+        """Whether the kernel exports it, and nobody else."""
+        return name not in self._changed and self._rows.owners.get(name) == KERNEL and not self.has_several(name)
+
     def has_several(self, name: str) -> bool:
         """Whether more than one exports it."""
         return name in self._several or name in self._rows.several
@@ -161,6 +167,10 @@ class Visible:
             return self._given.module(name)
         return self.target.modules.module(name) if self.target.modules else None
 
+    def has(self, name: str) -> bool:
+        """Whether the set has a module of that name."""
+        return name in self._given.names
+
     def served(self, module: Module) -> Sequence[str]:
         """The imports of a module for which modprobe may load another of the set."""
         return self._given.served(module) if self.modprobe else ()
@@ -174,7 +184,7 @@ class Visible:
     def _found(self, module: Module) -> Sequence[str]:
         found: dict[str, None] = {}
         for name in self.served(module):
-            rows = self.target.symbols.find(name) if self.target.symbols else ()
+            rows = self.target.symbols.find(name) if self.target.symbols and module.name != KERNEL else ()
             owners = [export.owner for export in self.exports[name] if export.owner != module.name]
             if owners and not any(row.owner == KERNEL for row in rows):
                 found[owners[0]] = None
@@ -295,10 +305,9 @@ class View:
         """The exports of a name, the kernel's own first."""
         if name not in self._found:
             plain, symbols = self.plain if self.complete else None, self.visible.target.symbols
-            owner = plain.owners((name,))[0] if plain else ""
-            if owner is None:
+            if plain and plain.owners((name,)) == [None]:
                 self._found[name] = ()
-            elif symbols and plain and owner == KERNEL and not plain.has_several(name):
+            elif symbols and plain and plain.is_only_of_kernel(name):
                 self._found[name] = symbols.find(name)
             else:
                 self._found[name] = self._find(name)

@@ -14,7 +14,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, cached_property
 from itertools import compress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from elftools.elf.enums import ENUM_E_MACHINE
 from elftools.elf.structs import ELFStructs
@@ -34,9 +34,6 @@ from .facts import (
     Section,
     Sections,
 )
-
-if TYPE_CHECKING:
-    from mmap import mmap
 
 ELF_MAGIC = b"\x7fELF"
 HEADER_SIZE = {32: 52, 64: 64}
@@ -200,7 +197,7 @@ class Strings:
 class Image:
     """The bytes of one ELF file, and what lies where in them. Lives only while a module is being read."""
 
-    def __init__(self, data: bytes | mmap) -> None:
+    def __init__(self, data: bytes) -> None:
         self.data = data
         self.bits, self.endianness = layout(data[:64])
         self.order = _order(self.endianness)

@@ -336,7 +336,8 @@ class Module:
 
     @cached_property
     def front(self) -> str | None:
-        """All that a kernel looks at before it looks into sections: the same for the modules of one build.
+        """All that a kernel looks at before it looks into sections, and what a prediction says of its build beside
+        that: most modules of a build have it in common.
 
         None where it may be any module's own: a damaged file, or one whose signature is not as sign-file makes them.
         """

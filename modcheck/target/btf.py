@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from mmap import ACCESS_READ, mmap
-from typing import IO
+from typing import IO, cast
 
 from ..arch import Endianness
 from ..btf import MAGIC, Btf
@@ -24,23 +23,32 @@ def read_btf(path: str) -> Btf | None:
             start = file.read(2)
             if start in (b"\x9f\xeb", b"\xeb\x9f"):  # as in /sys/kernel/btf
                 return _known(start + file.read(), "little" if start[0] == 0x9F else "big")
-            image = Image(_content(file))
+            image = Image(cast("bytes", _Slices(file)))
             section = image.find(".BTF")
             data = image.bytes_of(section) if section else b""
     except OSError as error:
         raise UnreadableError(path, (error.strerror or str(error)).lower()) from None
     if image.header is None:
         raise UnreadableError(path, "not an ELF file")
+    cut = image.header.e_shnum and image.header.e_shstrndx >= len(image.sections)
+    if cut or (section and len(data) < section.sh_size):
+        raise UnreadableError(path, "broken ELF file")
     return _known(data, image.endianness)
 
 
-def _content(file: IO[bytes]) -> bytes | mmap:
-    """All of a file, which may have debug information in hundreds of megabytes, as far as it is looked at."""
-    try:
-        return mmap(file.fileno(), 0, access=ACCESS_READ)
-    except ValueError:  # it is empty, or in an archive
-        file.seek(0)
-        return file.read()
+class _Slices:
+    """A file's bytes as far as `Image` asks for them: some have debug information in hundreds of megabytes."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self._length = file, file.seek(0, 2)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, part: slice) -> bytes:
+        start, stop, _ = part.indices(self._length)
+        self._file.seek(start)
+        return self._file.read(max(0, stop - start))
 
 
 def _known(data: bytes, order: Endianness) -> Btf | None:
