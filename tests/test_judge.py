@@ -88,7 +88,8 @@ def test_a_module_that_is_not_in_the_set_may_need_itself() -> None:
 def test_what_a_loaded_module_needs_is_judged_beside_it() -> None:
     """What it exports was there before, when another that exports the same is tried."""
     twice = [Export("twice", None, False, "", name) for name in ("sample_import", "sample_export")]
-    one, other = replace(IMPORT, exports=(twice[0],)), replace(EXPORT, exports=(*EXPORT.exports, twice[1]))
+    one = replace(with_info(IMPORT, intree="Y"), exports=(twice[0],))
+    other = replace(with_info(EXPORT, intree="Y"), exports=(*EXPORT.exports, twice[1]))
     prediction = predict(other, RK3588, modules=[one, other], loaded=[one])
     assert prediction.log == ("sample_export: exports duplicate symbol twice (owned by sample_import)",)
 
