@@ -143,6 +143,7 @@ def fleet(modules: str, kernel: str) -> None:
     base = read_target(kernel)
     assert base.symbols
     table = base.symbols.tables[0]
+    together = ModuleSet(read)
     begun, judged, verdicts = time.process_time(), 0, {"loads": 0, "refused": 0, "unknown": 0}
     reading = 0.0
     for number in range(FLEET):
@@ -151,7 +152,7 @@ def fleet(modules: str, kernel: str) -> None:
         assert target.symbols
         _ = target.symbols.rows
         reading += time.process_time() - start
-        for prediction in predict_all(read, target, modules=read, until_refused=True):
+        for prediction in predict_all(read, target, modules=together, until_refused=True):
             verdicts[prediction.verdict] += 1
             judged += 1
     took = time.process_time() - begun
