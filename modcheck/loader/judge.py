@@ -62,6 +62,8 @@ class Judge:
         self.visible = Visible(target, together, loaded, loader == "modprobe")
         self.modprobe = Modprobe(self.visible)
         self._alike = Alike()
+        #: whether it may be filled: busybox tries twice, and a modules directory says more of each module
+        self._shares = until_refused and loader != "busybox" and target.modules is None
         self._known: OrderedDict[tuple[str, Version, frozenset[str], frozenset[str]], Prediction] = OrderedDict()
         self.proprietary: frozenset[str] = frozenset()
         self.already = frozenset(already or ())
@@ -272,7 +274,7 @@ class Judge:
             proprietary=is_proprietary(load.module, load.version)
             or "proprietary-taint" in [finding.rule for finding in findings],
         )
-        if refusing and self.until_refused and self.loader != "busybox" and load.target.modules is None:
+        if refusing and self._shares:
             self._alike.keep(load, prediction, already)
         return prediction
 
