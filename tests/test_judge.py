@@ -94,6 +94,16 @@ def test_what_a_loaded_module_needs_is_judged_beside_it() -> None:
     assert prediction.log == ("sample_export: exports duplicate symbol twice (owned by sample_import)",)
 
 
+def test_what_a_kernel_does_not_read_of_a_build_it_does_not_read_of_the_next_module() -> None:
+    """Up to 6.3 a .modinfo that is not to be loaded is none: no licence."""
+    sections = CHRDEVBASE.elf.sections
+    bare = [one._replace(sh_flags=0) if one.name == ".modinfo" else one for one in sections]
+    one = replace(CHRDEVBASE, elf=CHRDEVBASE.elf._replace(sections=sections_of(bare)))
+    foreign = at(replace(RK3588, arch="x86_64"), 6, 1, 176)
+    found = predict_all([one, replace(one, path="other.ko")], foreign, until_refused=True)
+    assert [(rules(each), each.proprietary) for each in found] == [(["arch"], True)] * 2
+
+
 def test_two_modules_at_one_path_are_not_taken_for_each_other() -> None:
     other = replace(CHRDEVBASE, path=EXPORT.path, symbols=(*CHRDEVBASE.symbols, Symbol("gone", 1, 0, 0)))
     together = ModuleSet([EXPORT, IMPORT])
