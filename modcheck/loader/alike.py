@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from typing import Any
+
 from ..module.facts import Module
 from ..version import Version
 from .facts import Load, Prediction
@@ -17,34 +20,18 @@ class Alike:
     """
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str | None, Version, str | None], Prediction] = {}
+        self._known: dict[_Key, dict[str, Any]] = {}
 
     def find(self, module: Module, version: Version, already: frozenset[str]) -> Prediction | None:
         """The refusal of `module`; None where none of its build is known to be refused so.
 
         :param already: what the kernel prints only once and has printed
         """
-        one = self._known.get((module.front, version, folder_of(module.path))) if self._known else None
-        if one is None:
+        shared = self._known.get(_key(module, version)) if self._known else None
+        if shared is None:
             return None
-        module = module.as_read(version)
-        return Prediction(
-            module=module,
-            verdict=one.verdict,
-            errno=one.errno,
-            message=one.message,
-            insmod_message=one.insmod_message,
-            log=one.log,
-            first=one.first,
-            earlier_unknown=one.earlier_unknown,
-            findings=one.findings,
-            unchecked=one.unchecked,
-            needs=one.needs,
-            assumed=one.assumed,
-            compared=one.compared,
-            spent=already,
-            proprietary=is_proprietary(module, version),
-        )
+        read = module.as_read(version)
+        return Prediction(module=read, spent=already, proprietary=is_proprietary(read, version), **shared)
 
     def keep(self, load: Load, prediction: Prediction, already: frozenset[str]) -> None:
         """Remember a refusal, if it is one of these: not where other modules, or the digest of this one, had a say."""
@@ -57,4 +44,12 @@ class Alike:
             and not (load.dependencies or load.cycle or (certificate and certificate.key))
             and prediction.spent == already
         ):
-            self._known[load.given.front, load.version, folder_of(load.given.path)] = prediction
+            self._known[_key(load.given, load.version)] = {name: getattr(prediction, name) for name in _SHARED}
+
+
+_Key = tuple[str | None, Version, str | None]
+_SHARED = {one.name for one in fields(Prediction)} - {"module", "spent", "proprietary"}
+
+
+def _key(module: Module, version: Version) -> _Key:
+    return module.front, version, folder_of(module.path)

@@ -24,6 +24,8 @@ _MODIFIERS = frozenset(map(KINDS.index, ("TYPEDEF", "VOLATILE", "CONST", "RESTRI
 #: these have no name
 _POINTING = frozenset(map(KINDS.index, ("PTR", "VOLATILE", "CONST", "RESTRICT")))
 _ENUM_SIZES = (1, 2, 4, 8)
+#: words of each enumerator, by kind and its flag, which only the newer kernels know
+_ENUMERATORS = {kind | flag: EXTRA[KINDS[kind]][1] // 4 for kind in (_ENUM, _ENUM64) for flag in (0, 0x80)}
 #: until 7.0 a type has no more elements
 _MAX_OLD_COUNT = 0xFFFF
 _ENCODINGS = {0: "(none)", 1: "SIGNED", 2: "CHAR", 4: "BOOL"}
@@ -207,10 +209,7 @@ class _Verifier:
         """Whether all types are of the common kinds, and nothing is wrong with any: so it is with nearly all modules.
         False proves nothing."""
         names, others = [0], [1]
-        #: words of each enumerator, by kind and its flag
-        enums = (
-            {_ENUM: 2, _ENUM | 0x80: 2, _ENUM64: 3, _ENUM64 | 0x80: 3} if self.newest_kind == _ENUM64 else {_ENUM: 2}
-        )
+        enums = _ENUMERATORS if self.newest_kind == _ENUM64 else {_ENUM: _ENUMERATORS[_ENUM]}
         for at in places:
             name, info, size = numbers[at], numbers[at + 1], numbers[at + 2]
             kind, count = info >> 24, info & 0xFFFFFF

@@ -40,8 +40,8 @@ class LogLine(NamedTuple):
 class Finding:
     """One thing that a stage found; not to be changed: predictions share it. (Frozen, it would be four times as dear.)
 
-    `error`: the kernel refuses here, with `errno`; `warning`: it loads and logs or
-    taints; `note`: worth knowing."""
+    `error`: the kernel refuses here, with `errno`; `warning`: it loads and logs or taints; `note`: worth knowing.
+    """
 
     rule: str
     level: Level

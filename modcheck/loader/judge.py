@@ -118,10 +118,7 @@ class Judge:
             known = self._known.get((module.path, version, self.already, self.proprietary))
             if known and known.module is module and not self.arguments:
                 return known  # it was loaded for another's sake before
-            if alike := self._alike.find(module, version, self.already):
-                return alike
-            arguments = self._arguments(module, self.arguments)
-            return self._decided(self._load(module, version, self.proprietary, arguments=arguments), self.already)
+            return self._by_itself(module, version, self.already, self.proprietary, self.arguments)
         already, proprietary = self.already, self.proprietary
         judged: dict[str, Prediction] = {}
         for name in self.modprobe.tried_before(module):
@@ -150,17 +147,25 @@ class Judge:
             prediction = self._tried_twice(load, prediction)
         return prediction
 
+    def _by_itself(
+        self, module: Module, version: Version, already: frozenset[str], proprietary: frozenset[str], given: str
+    ) -> Prediction:
+        """What becomes of a module before which nothing is left to load.
+
+        :param given: what it is given for its parameters
+        """
+        if alike := self._alike.find(module, version, already):
+            return alike
+        load = self._load(module, version, proprietary, arguments=self._arguments(module, given))
+        return self._decided(load, already)
+
     def _alone(
         self, module: Module, version: Version, already: frozenset[str], proprietary: frozenset[str]
     ) -> Prediction:
         """What becomes of a module that is loaded for another's sake, when what it needs itself has been loaded."""
         key = (module.path, version, already, proprietary)
         if key not in self._known:
-            alike = self._alike.find(module, version, already)
-            arguments = self._arguments(module, "")
-            self._known[key] = alike or self._walk(
-                self._load(module, version, proprietary, arguments=arguments), already
-            )
+            self._known[key] = self._by_itself(module, version, already, proprietary, "")
             if len(self._known) > _KEPT:
                 self._known.popitem(last=False)
         return self._known[key]

@@ -147,16 +147,16 @@ class Visible:
         present = [one for one in loaded if not isinstance(one, str)]
         self.loaded = frozenset(one.replace("-", "_") if isinstance(one, str) else one.name for one in loaded)
         self.replaced = {module.name for module in present}
-        self.exports: Mapping[str, list[Export]] = exports_by_name(present)
+        first, then = exports_by_name(present), modules.exports if modprobe else {}
+        self.exports = (
+            {**then, **{name: found + then.get(name, []) for name, found in first.items()}} if first else then
+        )
         self.given = self.loaded | set(modules.names)
         if modprobe:
             self.replaced |= set(modules.names)
-            first, then = self.exports, modules.exports
-            if first:
-                then = {**then, **{name: found + then.get(name, []) for name, found in first.items()}}
-            self.exports = then
         self._providers: dict[str, Sequence[str]] = {}
-        self._asked, self._are_many = 0, len(modules.names) > ONE_BY_ONE
+        #: for so many more modules symbols are looked up one by one
+        self._one_by_one = 0 if len(modules.names) > ONE_BY_ONE else ONE_BY_ONE
         self._last: View | None = None
 
     def module(self, name: str) -> Module | None:
@@ -178,17 +178,16 @@ class Visible:
     def providers(self, module: Module) -> Sequence[str]:
         """The modules of the set that a module needs, in the order of first use, less what is loaded already."""
         if module.path not in self._providers:
-            self._providers[module.path] = self._found(module)
+            self._providers[module.path] = self._provided(module)
         return self._providers[module.path]
 
-    def _found(self, module: Module) -> Sequence[str]:
-        found: dict[str, None] = {}
+    def _provided(self, module: Module) -> Sequence[str]:
+        owners: dict[str | None, None] = {}
         for name in self.served(module):
             rows = self.target.symbols.find(name) if self.target.symbols and module.name != KERNEL else ()
-            owners = [export.owner for export in self.exports[name] if export.owner != module.name]
-            if owners and not any(row.owner == KERNEL for row in rows):
-                found[owners[0]] = None
-        return [name for name in found if name not in self.loaded and name != KERNEL]
+            if not rows or rows[0].owner != KERNEL:
+                owners[next((one.owner for one in self.exports[name] if one.owner != module.name), None)] = None
+        return [name for name in owners if name not in (None, KERNEL) and name not in self.loaded]
 
     def line(self, module: Module) -> tuple[str, ...] | None:
         """What modprobe loads before an installed module, as modules.dep tells; what is loaded is passed over."""
@@ -198,7 +197,7 @@ class Visible:
 
     def prepare(self) -> None:
         """Get ready for many modules."""
-        self._are_many = True
+        self._one_by_one = 0
         _ = self.plain
 
     @cached_property
@@ -227,9 +226,8 @@ class Visible:
         Of the first few the symbols are looked up one by one: that takes less than to go through whole tables.
         """
         if self._last is None or self._last.module is not module:
-            self._asked += 1
-            self._are_many = self._are_many or self._asked > ONE_BY_ONE
-            self._last = View(self, module, self.plain if self._are_many else None)
+            self._last = View(self, module, None if self._one_by_one else self.plain)
+            self._one_by_one = max(0, self._one_by_one - 1)
         return self._last
 
     def real_name(self, name: str) -> str:

@@ -223,12 +223,8 @@ class Image:
     def relocation_sections(self, target: int) -> list[Section]:
         """The relocation sections for the section `target`."""
         infos, kinds = self.sections.sh_info, self.sections.sh_type
-        found, place = [], -1
-        for _ in range(infos.count(target)):
-            place = infos.index(target, place + 1)
-            if kinds[place] in (SHT_RELA, SHT_REL):
-                found.append(self.sections[place])
-        return found
+        places = [place for place, info in enumerate(infos) if info == target and kinds[place] in (SHT_RELA, SHT_REL)]
+        return [self.sections[place] for place in places]
 
     def bytes_of(self, section: Section) -> bytes:
         """The section's bytes as far as the file has them; none for NOBITS."""
@@ -252,11 +248,6 @@ class Image:
         """The records of `format` in `data`, in the file's byte order; a cut last record is left out."""
         format = self.order + format
         return struct.iter_unpack(format, data[: len(data) - len(data) % struct.calcsize(format)])
-
-    def unpack_all(self, format: str, data: bytes) -> tuple[Any, ...]:
-        """The fields of all these records, one behind the other."""
-        count = len(data) // struct.calcsize(self.order + format)
-        return struct.unpack_from(self.order + format * count, data)
 
     @cached_property
     def symbols(self) -> Symbols:

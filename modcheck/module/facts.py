@@ -341,13 +341,14 @@ class Module:
 
         None where it may be any module's own: a damaged file, or one whose signature is not as sign-file makes them.
         """
-        elf, signature = self.elf, self.signature
+        elf, header, signature = self.elf, self.elf.header, self.signature
         length = elf.length - (signature.trailer_length if signature else 0)
-        odd = self.error or self.compression_feature or elf.header is None or length < len(elf.raw_header)
-        if odd or elf.header is None or elf.header.e_type != 1 or not (signature is None or signature.is_ordinary):
+        if self.error or self.compression_feature or length < len(elf.raw_header):
             return None
-        signers = [one[:7] for one in signature.signers] if signature else None
-        named = self.compression, self.arch, self.machine, elf.bits, elf.endianness, elf.header.e_flags, signers
+        if header is None or header.e_type != 1 or not (signature is None or signature.is_ordinary):
+            return None
+        signers = [one._replace(value=b"", digest=b"") for one in signature.signers] if signature else None
+        named = self.compression, self.arch, self.machine, elf.bits, elf.endianness, header.e_flags, signers
         told = self.vermagic, self.info("intree") is None, self.versions is None, self.btf is None, self.loads_modinfo
         return sys.intern(repr((elf.raw_header[:20], named, told)))
 

@@ -5,8 +5,6 @@ Sources: `kernel/module/main.c`, `include/linux/export.h` and `scripts/mod/modpo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from .elf import Image, Strings, text
 from .facts import SHF_ALLOC, SHN_ABS, SHN_UNDEF, SHT_NOBITS, SHT_RELA, Export, Section
 
@@ -50,11 +48,11 @@ def read_versions(image: Image) -> tuple[tuple[str, int], ...] | None:
         return None
     data = image.bytes_of(section)
     record = _VERSION_RECORD[image.bits]
-    fields = image.unpack_all(record, data)
-    return tuple(zip(_padded_names(fields[1::2]), fields[0::2]))
+    fields: list[tuple[int, bytes]] = list(image.unpack(record, data))
+    return tuple(zip(_padded_names([name for _, name in fields]), [crc for crc, _ in fields]))
 
 
-def _padded_names(fields: Sequence[bytes]) -> list[str]:
+def _padded_names(fields: list[bytes]) -> list[str]:
     """The strings in fields of one size, each up to its first NUL."""
     whole = b"\0".join([field.rstrip(b"\0") for field in fields])
     if whole.count(b"\0") == len(fields) - 1:  # nothing stands behind a NUL

@@ -62,11 +62,10 @@ def _is_good(load: Load) -> bool | None:
 
 def signed_length(load: Load) -> int:
     """How many bytes of the file the ELF checks see: all without CONFIG_MODULE_SIG, else those before the trailer."""
-    module = load.module
-    found = examined(load) if module.signature is not None and load.target.option("MODULE_SIG") != "n" else None
-    if found is None or module.signature is None:
-        return module.elf.length
-    return module.elf.length - (module.signature.trailer_length if found.errno is None else _MARKER)
+    length, signature = load.module.elf.length, load.module.signature
+    if signature is None or load.target.option("MODULE_SIG") == "n" or (found := examined(load)) is None:
+        return length
+    return length - (signature.trailer_length if found.errno is None else _MARKER)
 
 
 def verified(load: Load) -> bool | None:
