@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import lzma
 import os
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 
 import made_kernel
 import pytest
-from conftest import SAMPLES, Run
+from conftest import ROOT, SAMPLES, Run
 from oracle.mutants import put
 from oracle.signing import signed
 from rewrite import header_of, version_of, with_crc, with_modinfo, with_section_name, with_symbol
@@ -123,7 +124,8 @@ def localversion_in_this_users_tree(folder: Path) -> Row:
     (folder / "driver/Makefile").touch()
     fix = (
         f"{tree}/scripts/config --file {tree}/.config --set-str LOCALVERSION",
-        f"make -C {tree} ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- M={folder}/driver clean modules",
+        f"make -C {tree} ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- M={folder}/driver clean",
+        f"make -C {tree} ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- M={folder}/driver modules",
     )
     return Row(told(module, target), "localversion", fix)
 
@@ -183,7 +185,7 @@ def other_version(folder: Path) -> Row:
     return Row(
         told(module, board()),
         "other-version",
-        ("the headers, of 6.1.176-rockchip-rk3588", "clean modules"),
+        ("the headers, of 6.1.176-rockchip-rk3588", "clean", "modules"),
         ("6.1.175-rockchip-rk3588",),
     )
 
@@ -321,7 +323,7 @@ def two_commits(folder: Path) -> Row:
 
 def real_time_patches(folder: Path) -> Row:
     """No option makes this suffix, but a file that comes with the patches."""
-    return Row(told(RK3588 / "no-suffix/chrdevbase.ko", board("6.1.176-rt47")), "other-version", ("clean modules",))
+    return Row(told(RK3588 / "no-suffix/chrdevbase.ko", board("6.1.176-rt47")), "other-version", ("clean", "modules"))
 
 
 def extraversion_plus_in_the_wrong_place(folder: Path) -> Row:
@@ -401,7 +403,7 @@ def other_kernel(folder: Path) -> Row:
         vendor="upstream",
     )
     prediction = told(CRCS / "chrdevbase.ko", target)
-    fix = (f"zcat -f {CRCS}/tree/.config >", "Module.symvers", "clean modules")
+    fix = (f"zcat -f {CRCS}/tree/.config >", "Module.symvers", "clean", "modules")
     return Row(prediction, "other-kernel", fix, ("8 of 14 CRCs differ, module_layout among them",))
 
 
@@ -460,7 +462,7 @@ def stale_table_beside_the_module(folder: Path) -> Row:
     row = "0x00001234\tcdev_add\tvmlinux\tEXPORT_SYMBOL\t\n"
     (folder / "driver/Module.symvers").write_text(row)
     prediction = told(path, board(tree=CRCS))
-    fix = (f"rm {folder}/driver/Module.symvers", "clean modules")
+    fix = (f"rm {folder}/driver/Module.symvers", "clean", "modules")
     return Row(prediction, "stale-symvers", fix, (f"{folder}/driver/Module.symvers, written",))
 
 
@@ -643,6 +645,21 @@ def test_the_cause_comes_first_with_the_right_command(number: str, show: Callabl
         assert "--force-" not in step
         assert "utsrelease.h" not in step
         assert "objcopy --" not in step
+    assert not any(map(cleans_and_builds, (step for cause in row.prediction.causes for step in cause.fix)))
+
+
+def cleans_and_builds(line: str) -> bool:
+    """Whether one call of make has both words, which kbuild since 6.13 does not take for a module's folder."""
+    calls = (call.partition("#")[0].split() for call in re.split(r"&&|;|\n", line))
+    return any("clean" in words and "modules" in words for words in calls)
+
+
+def test_no_call_of_make_cleans_and_builds() -> None:
+    """Neither in what is printed, whichever remedy it is, nor in what is read: kbuild needs two calls."""
+    assert cleans_and_builds('make -C "$KDIR" M="$PWD" clean modules')
+    for kind in ("README*.md", "docs/*.md", "sample_modules/*.sh", "modcheck/**/*.py", "tests/golden/*.json"):
+        for path in ROOT.glob(kind):
+            assert not re.search(r"\bclean modules\b", path.read_text(encoding="utf-8")), path
 
 
 def test_every_row_that_can_be_shown_is() -> None:

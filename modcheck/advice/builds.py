@@ -44,7 +44,7 @@ def architecture(case: Case) -> Iterator[Cause]:
             f"{module.path}: {module.machine}, {module.elf.bits} bits, {module.elf.endianness}-endian",
             f"the kernel: {target.arch}, {target.endianness}-endian ({case.source('arch')})",
         ),
-        (f"make -C {case.kdir} {case.tools(always=True)} M={case.folder} clean modules",),
+        case.rebuild(always=True),
         case.refuses("arch", "elf-format"),
     )
 
@@ -115,8 +115,8 @@ def _is_near(ours: str, theirs: str) -> bool:
 
 def _in_the_kernels_tree(case: Case, release: str) -> tuple[str, ...]:
     if case.kernels_kdir:
-        return (case.rebuild(kdir=case.kernels_kdir),)
-    return (f"# build it in the tree, or against the headers, of {release}:", case.rebuild(kdir='"$KDIR"'))
+        return case.rebuild(kdir=case.kernels_kdir)
+    return (f"# build it in the tree, or against the headers, of {release}:", *case.rebuild(kdir='"$KDIR"'))
 
 
 def _other_headers(case: Case, ours: str, theirs: str) -> Told | None:
@@ -161,7 +161,7 @@ def _two_commits(case: Case, own: str, kernels: str) -> Told | None:
     if not hashes[0] or not hashes[1] or hashes[0][1] == hashes[1][1]:
         return None
     why = f"built at the commit {hashes[0][1]} of its tree, the kernel at {hashes[1][1]}"
-    fix = (f"git -C {case.source_folder} checkout {hashes[1][1]}", case.prepare, case.rebuild())
+    fix = (f"git -C {case.source_folder} checkout {hashes[1][1]}", case.prepare, *case.rebuild())
     return Told("git-suffix", why, case.mended(*fix))
 
 
@@ -170,7 +170,7 @@ def _git(case: Case, suffix: str) -> Told:
     fix = (
         *_git_steps(case),
         case.make("LOCALVERSION= olddefconfig modules_prepare"),
-        case.rebuild("LOCALVERSION="),
+        *case.rebuild("LOCALVERSION="),
     )
     return Told("git-suffix", why, case.mended(*fix), suffix != "+" or bool(case.built.tree and case.built.tree.git))
 
@@ -185,7 +185,7 @@ def _git_missing(case: Case, suffix: str, release: str) -> Told:
     why = f"the kernel was built from git, which put {suffix!r} behind its release; the module's tree is without that"
     prepare = case.make(f"KERNELRELEASE={word(release)}", "modules_prepare")
     scm = f"echo {word(suffix)} > {case.kdir}/.scmversion    # or so, in a tree before 6.3 with LOCALVERSION_AUTO"
-    fix = (f"{prepare}    # a variable of make, not of the environment", case.rebuild(), scm)
+    fix = (f"{prepare}    # a variable of make, not of the environment", *case.rebuild(), scm)
     return Told("git-suffix-missing", why, case.mended(*fix), suffix != "+")
 
 
@@ -217,12 +217,12 @@ def _extraversion(case: Case, own: str, kernels: str) -> Told:
             f"sed -i 's/^EXTRAVERSION =.*/EXTRAVERSION =/' {makefile}",
             case.scripts_config(f"--set-str LOCALVERSION {word(kernels)}"),
         )
-        return Told("extraversion", why, case.mended(*first, case.prepare, case.rebuild()), False)
+        return Told("extraversion", why, case.mended(*first, case.prepare, *case.rebuild()), False)
     extra = kernels.removesuffix(_localversion_of(case.own_config) or "")
     why = f"EXTRAVERSION in the Makefile of the module's tree makes {own!r}, the kernel has {kernels!r}"
     edit = f"sed -i {shlex.quote(f's/^EXTRAVERSION =.*/EXTRAVERSION = {extra}/')} {makefile}"
     known = bool(case.built.tree and case.built.tree.extraversion)
-    return Told("extraversion", why, case.mended(edit, case.prepare, case.rebuild()), known)
+    return Told("extraversion", why, case.mended(edit, case.prepare, *case.rebuild()), known)
 
 
 def _localversion(case: Case, own: str, kernels: str) -> Told:
@@ -246,7 +246,7 @@ def _localversion(case: Case, own: str, kernels: str) -> Told:
         case.scripts_config(f"--set-str LOCALVERSION {word(kernels[len(extra) :])}"),
     ]
     nothing = ("LOCALVERSION=",) if git else ()
-    steps += [case.make(*nothing, "olddefconfig modules_prepare"), case.rebuild(*nothing)]
+    steps += [case.make(*nothing, "olddefconfig modules_prepare"), *case.rebuild(*nothing)]
     known = configured == kernels[len(extra) :] or (_localversion_of(case.own_config) or "") == kept != ""
     return Told("localversion", why, case.mended(*steps), known)
 
@@ -269,7 +269,7 @@ def options(case: Case) -> Iterator[Cause]:
             "likely",
             "vermagic is missing: modpost did not make the module",
             (f"no vermagic in .modinfo of {case.module.path}",),
-            (case.rebuild(),),
+            case.rebuild(),
             ("vermagic",),
         )
         return
@@ -288,7 +288,7 @@ def options(case: Case) -> Iterator[Cause]:
             "certain",
             f"until 2.6.19 vermagic names the compiler: {' and '.join(compilers)}",
             _both(case, ours, theirs),
-            (case.rebuild(f"CC={wanted}"),),
+            case.rebuild(f"CC={wanted}"),
             ("vermagic",),
         )
         return
@@ -307,7 +307,7 @@ def options(case: Case) -> Iterator[Cause]:
         name, why = "other-config", f"the module's tree has another .config than the kernel: {names}"
     kernels = headers(case.releases[1])
     table = put_table(case) if name == "modversions" and case.target.modversions else ()
-    fix = case.mended(*case.take_config(), case.prepare, *table, case.rebuild())
+    fix = case.mended(*case.take_config(), case.prepare, *table, *case.rebuild())
     if kernels and case.releases[0] != case.releases[1]:
         fix = case.with_headers(kernels)
     evidence += [*_both(case, ours, theirs), *case.option_lines()]
@@ -353,7 +353,7 @@ def struct_module(case: Case) -> Iterator[Cause]:
     why = f"struct module depends on options ({some_options} …), and those of the module's tree are not the kernel's"
     kernel = headers(case.releases[1])
     steps = ("apt install dwarves    # pahole",) if pahole or not differing else ()
-    rebuild = case.with_headers(kernel) if kernel else (*case.take_config(), case.prepare, case.rebuild())
+    rebuild = case.with_headers(kernel) if kernel else (*case.take_config(), case.prepare, *case.rebuild())
     yield Cause("struct-module", "likely" if differing or pahole else "possible", why, tuple(evidence),
                 (*steps, *rebuild), ("module-struct",))  # fmt: skip
 
@@ -374,7 +374,7 @@ def compiler(case: Case) -> Iterator[Cause]:
         f"the module was compiled with {ours[1].lower()} {ours[2]}, the kernel with {theirs[1].lower()} {theirs[2]}: "
         "kconfig turns options on and off by what the compiler can do",
         (f"{case.built.compiler} ({case.module.path})", f"{text} ({case.source('config')})"),
-        (f"build with {theirs[1].lower()} {theirs[2]}: " + case.rebuild(f"CC={theirs[1].lower()}-{theirs[2]}"),),
+        (f"# build with {theirs[1].lower()} {theirs[2]}:", *case.rebuild(f"CC={theirs[1].lower()}-{theirs[2]}")),
         rules,
     )
 

@@ -125,15 +125,15 @@ class Case(NamedTuple):
     def with_headers(self, known: Headers | None) -> tuple[str, ...]:
         """Steps that build in the kernel's own tree, or against the headers that its distribution's package has."""
         if self.kernels_kdir:
-            return (self.rebuild(kdir=self.kernels_kdir),)
+            return self.rebuild(kdir=self.kernels_kdir)
         installed = (known.install,) if known else ()
-        return (*installed, self.rebuild(kdir=f"/lib/modules/{self.releases[1]}/build"))
+        return (*installed, *self.rebuild(kdir=f"/lib/modules/{self.releases[1]}/build"))
 
     def mended(self, *steps: str) -> tuple[str, ...]:
         """Steps that mend the tree that the module was built in; before them, where it is there, the kernel's own."""
         if self.kernels_kdir is None:
             return steps
-        return (self.rebuild(kdir=self.kernels_kdir), "# or, in the tree that it was built in:", *steps)
+        return (*self.rebuild(kdir=self.kernels_kdir), "# or, in the tree that it was built in:", *steps)
 
     @property
     def folder(self) -> str:
@@ -168,13 +168,22 @@ class Case(NamedTuple):
         found = re.search(r"CROSS_COMPILE=([\w.-]+)", self.tools())
         return found[1] if found else ""
 
-    def make(self, *words: str, kdir: str | None = None) -> str:
-        """A call of make in the tree."""
-        return " ".join(word for word in ("make -C", kdir or self.kdir, self.tools(), *words) if word)
+    def make(self, *words: str, kdir: str | None = None, always: bool = False) -> str:
+        """A call of make in the tree; `always` as for `tools`."""
+        return " ".join(word for word in ("make -C", kdir or self.kdir, self.tools(always=always), *words) if word)
 
-    def rebuild(self, *words: str, kdir: str | None = None) -> str:
-        """The call that builds the module again."""
-        return self.make(*words, f"M={self.folder}", "clean modules", kdir=kdir)
+    def rebuild(self, *words: str, kdir: str | None = None, behind: str = "", always: bool = False) -> tuple[str, str]:
+        """The two calls that build the module again.
+
+        Not one: with `clean` and `modules` in one call kbuild since 6.13 (`MO=` of the top Makefile) may write over the
+        module's own Makefile.
+
+        :param behind: stands at the end of the second
+        """
+        clean, modules = (
+            self.make(*words, f"M={self.folder}", what, kdir=kdir, always=always) for what in ("clean", "modules")
+        )
+        return clean, modules + behind
 
     def scripts_config(self, *words: str) -> str:
         """A call of the kernel's scripts/config on the tree's .config."""

@@ -82,7 +82,7 @@ def stale_table(case: Case) -> Iterator[Cause]:
             "certain",
             f"the CRCs came from {table.path}, which is not of this kernel's build",
             (*evidence, *_newer(case)),
-            (remedy, *put_table(case), case.rebuild()),
+            (remedy, *put_table(case), *case.rebuild()),
             _rules(case),
         )
         return
@@ -93,7 +93,7 @@ def stale_table(case: Case) -> Iterator[Cause]:
             "likely",
             f"{case.source('symbols')} is of what the tree was before: release or options have changed since",
             _newer(case),
-            (case.make(kdir=shlex.quote(tree)) + "    # a whole build writes it anew", case.rebuild()),
+            (case.make(kdir=shlex.quote(tree)) + "    # a whole build writes it anew", *case.rebuild()),
             _rules(case),
         )
 
@@ -139,17 +139,17 @@ def no_crcs_in_module(case: Case) -> Iterator[Cause]:
         evidence.append("module_layout is not among them")
         evidence += [f"no Module.symvers in {tree.path}: it was only prepared"] if tree and tree.table is None else []
         why = "the tree had no Module.symvers when the module was built: `make modules_prepare` makes none"
-        rebuild = case.rebuild() + "    # without KBUILD_MODPOST_WARN; or a whole `make` in the tree"
-        fix = (*([known.install] if known else []), *put_table(case), rebuild)
+        rebuild = case.rebuild(behind="    # without KBUILD_MODPOST_WARN; or a whole `make` in the tree")
+        fix = (*([known.install] if known else []), *put_table(case), *rebuild)
         yield Cause("no-symvers", "certain", why, (*evidence, *vendor), fix, rules)
         return
     owners = list(dict.fromkeys(str(symbol.get("owner") or KERNEL) for symbol in missing))
     names = [str(symbol["symbol"]) for symbol in missing]
     evidence += [f"none of {some(names)}"] if names else []
     why = f"the Module.symvers of {some(owners) or 'an exporter'} was not given when the module was built"
-    rebuild = case.rebuild() + extra_symbols(case, owners)
+    rebuild = case.rebuild(behind=extra_symbols(case, owners))
     confidence: Confidence = "certain" if missing else "likely"
-    yield Cause("no-extra-symvers", confidence, why, (*evidence, *vendor), (rebuild,), rules)
+    yield Cause("no-extra-symvers", confidence, why, (*evidence, *vendor), rebuild, rules)
 
 
 def _without_modversions(case: Case, rules: tuple[str, ...]) -> Cause:
@@ -158,7 +158,7 @@ def _without_modversions(case: Case, rules: tuple[str, ...]) -> Cause:
         case.sides("MODVERSIONS", "n", "y"),
         f"no CRCs (no __versions) in {case.module.path}, and no `modversions` in its vermagic",
     )
-    fix = (*case.take_config(), case.prepare, *put_table(case), case.rebuild())
+    fix = (*case.take_config(), case.prepare, *put_table(case), *case.rebuild())
     return Cause("modversions", "certain", why, evidence, fix, (*rules, *case.refuses("vermagic")))
 
 
@@ -206,7 +206,7 @@ def differing_crcs(case: Case) -> Iterator[Cause]:
 def _elsewhere(case: Case, who: str, owners: list[str], evidence: tuple[str, ...]) -> Cause:
     why = f"{who} of this kernel was built from another source than the {who} that the module was built against"
     fix = (
-        case.rebuild() + extra_symbols(case, owners),
+        *case.rebuild(behind=extra_symbols(case, owners)),
         f"or load the {who} that the module was built against",
     )
     return Cause("dependency-built-elsewhere", "certain", why, evidence, fix, _rules(case), case.types)
@@ -228,5 +228,5 @@ def _with_kernels(case: Case) -> tuple[str, ...]:
     known = headers(case.releases[1])
     if case.kernels_kdir or known:
         return case.with_headers(known)
-    rebuild = case.rebuild() + "    # with the source that the kernel was built from"
-    return *case.take_config(), case.prepare, *put_table(case), rebuild
+    rebuild = case.rebuild(behind="    # with the source that the kernel was built from")
+    return *case.take_config(), case.prepare, *put_table(case), *rebuild

@@ -31,7 +31,7 @@ def not_a_module(case: Case) -> Iterator[Cause]:
             "certain",
             "the module was stripped of its symbol table, which the kernel needs",
             tuple(evidence),
-            (case.rebuild() + "    # and strip nothing but --strip-debug: never strip alone, nor -s",),
+            case.rebuild(behind="    # and strip nothing but --strip-debug: never strip alone, nor -s"),
             ("elf-format",),
         )
         return
@@ -40,7 +40,7 @@ def not_a_module(case: Case) -> Iterator[Cause]:
         "certain",
         f"this file is {kind or 'an object'} that did not come out of modpost as a module",
         tuple(evidence),
-        ("# give the .ko that modpost made of it:", case.rebuild()),
+        ("# give the .ko that modpost made of it:", *case.rebuild()),
         ("elf-format",),
     )
 
@@ -169,7 +169,7 @@ def btf(case: Case) -> Iterator[Cause]:
             f"CONFIG_DEBUG_INFO_BTF_MODULES={case.target.option('DEBUG_INFO_BTF_MODULES')} ({case.source('config')})",
         ),
         (
-            case.rebuild() + "    # in a tree with that kernel's vmlinux",
+            *case.rebuild(behind="    # in a tree with that kernel's vmlinux"),
             f"{case.prefix}objcopy -R .BTF -R .BTF.base {case.path}    # or leave it out, before signing",
         ),
         ("btf",),
@@ -186,7 +186,7 @@ def retpoline(case: Case) -> Iterator[Cause]:
         "likely",
         "an old compiler, or its flags: no retpolines, which this kernel is built with; it loads all the same",
         (f"no retpoline= in .modinfo of {case.module.path}", f"CONFIG_*RETPOLINE=y ({case.source('config')})"),
-        (case.rebuild() + "    # with gcc 7.3 or clang 5 or later",),
+        case.rebuild(behind="    # with gcc 7.3 or clang 5 or later"),
         (finding.rule,),
     )
 
@@ -204,7 +204,7 @@ def no_table(case: Case) -> Iterator[Cause]:
     ways = (
         *((f"{known.install}    # its Module.symvers lies in /usr/src",) if known else ()),
         case.make(kdir=kdir) + "    # a whole build makes it; modules_prepare does not",
-        case.rebuild(kdir=kdir),
+        *case.rebuild(kdir=kdir),
         "or from the board: modcheck symvers ROOTFS -o Module.symvers, or --target with its image and modules",
     )
     if any(unknown.needs == needs.CRCS for unknown in lacking):

@@ -179,7 +179,7 @@ def namespace(case: Case) -> Iterator[Cause]:
         ),
         (
             f"# add to the source: {' '.join(imports)}    (make nsdeps does it, with coccinelle)",
-            case.rebuild() + extra_symbols(case, [str(symbol["owner"]) for symbol in finding.details["symbols"]]),
+            *case.rebuild(behind=extra_symbols(case, [str(one["owner"]) for one in finding.details["symbols"]])),
         ),
         ("namespace",),
     )
