@@ -399,7 +399,7 @@ def other_kernel(folder: Path) -> Row:
     target = read_target(
         release=SUFFIX,
         config=CRCS / "tree/.config",
-        symvers=[DEBIAN_ARM64 / "tree/Module.symvers.xz"],
+        symvers=[shutil.copy(DEBIAN_ARM64 / "tree/Module.symvers.xz", folder)],
         vendor="upstream",
     )
     prediction = told(CRCS / "chrdevbase.ko", target)
@@ -425,7 +425,8 @@ def changed_structure(folder: Path) -> Row:
 
 
 def no_crcs_in_table(folder: Path) -> Row:
-    target = read_target(release=SUFFIX, config=CRCS / "tree/.config", symvers=[RK3588 / "tree/Module.symvers"])
+    loose = shutil.copy(RK3588 / "tree/Module.symvers", folder)
+    target = read_target(release=SUFFIX, config=CRCS / "tree/.config", symvers=[loose])
     return Row(told(CRCS / "chrdevbase.ko", target), "no-crcs", ("make -C", "modcheck symvers"), ("0x00000000",))
 
 
@@ -700,7 +701,7 @@ def test_the_tree_is_found_by_debug_information(tmp_path: Path) -> None:
     tree = tree_at(tmp_path, CRCS)
     short.symlink_to(tree)
     try:
-        prediction = told(path, read_target(DEBIAN_ARM64 / "tree", release="6.1.99-other", vendor="upstream"))
+        prediction = told(path, read_target(DEBIAN_ARM64 / "tree", vendor="upstream"))
     finally:
         short.unlink()
     assert any(f"{short}/.config" in text for cause in prediction.causes for text in cause.evidence), prediction.causes

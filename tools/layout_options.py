@@ -1,6 +1,6 @@
-"""Which options change the layout of which common structures, read out of kernel headers: modcheck/advice/layout.tsv.
+"""Which options change the layout of which common structures, read out of kernel headers: modcheck/target/layout.tsv.
 
-    python3 tools/layout_options.py SOURCE_TREE... > modcheck/advice/layout.tsv   (15 seconds per tree)
+    python3 tools/layout_options.py SOURCE_TREE... > modcheck/target/layout.tsv   (15 seconds per tree)
 
 Of each tree it reads include/linux, include/net, include/asm-generic and every arch/*/include/asm; what it prints is
 the union over all. An option is held to change a structure where its name is

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from ..loader.causes import Cause, Confidence
 from ..target.kconfig import Config
+from ..target.options import changing
 from ..target.vermagic import option_of
 from .case import Case, word
 from .crcs import put_table
-from .options import changing
 from .releases import git_suffix, headers, split
 
 #: rules that speak of another kernel's structures

@@ -1,18 +1,17 @@
 """One `.config` against another: which of the options that differ matter to modules, and for what.
 
-What an option does to vermagic is in target/vermagic.py, to loading in loader/stages/; which structures it changes was
-read from the kernel's headers (`layout.tsv`, made by tools/layout_options.py).
+What an option does to vermagic is in target/vermagic.py, to loading in loader/stages/; which structures it changes
+is in target/options.py.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 from ..target.kconfig import Config
+from ..target.options import structures
 from ..target.vermagic import vermagic_options
 
 Touches = Literal["vermagic", "loading", "layout"]
@@ -90,28 +89,10 @@ def _touches(option: str, vermagic: frozenset[str]) -> Iterator[Touches]:
         yield "vermagic"
     if _LOADING.fullmatch(option):
         yield "loading"
-    if option in _layout():
+    if structures(option):
         yield "layout"
 
 
 def _rank(found: tuple[str, ...]) -> int:
     """What every driver uses comes first."""
     return next((place for place, name in enumerate(_EVERYWHERE) if name in found), len(_EVERYWHERE))
-
-
-@cache
-def _layout() -> dict[str, tuple[str, ...]]:
-    """The structures that an option changes, by option."""
-    text = (Path(__file__).parent / "layout.tsv").read_text()
-    rows = (line.split("\t") for line in text.splitlines() if not line.startswith("#"))
-    return {row[0]: tuple(row[1].split()) for row in rows}
-
-
-def structures(option: str) -> tuple[str, ...]:
-    """The structures whose layout depends on `CONFIG_option`, the most used first; at most six."""
-    return _layout().get(option, ())
-
-
-def changing(structure: str) -> list[str]:
-    """The options that the layout of `struct structure` depends on."""
-    return [option for option, found in _layout().items() if structure in found]

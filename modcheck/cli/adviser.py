@@ -40,8 +40,9 @@ class Adviser:
         from ..target.built import NOTHING, read_built
 
         module = prediction.module
-        tree = self.target.tree
-        built = read_built(module.path, module.vermagic, tree) if told or tree else NOTHING
+        tree, tied = self.target.tree, self.target.tied
+        kernels = tied is None or tied.state != "other"
+        built = read_built(module.path, module.vermagic, tree, kernels=kernels) if told or tree else NOTHING
         return advise(prediction, self.target, built, self._types(prediction, built.tree and built.tree.path, look))
 
     def _types(self, prediction: Prediction, tree: str | None, look: bool) -> tuple[TypeChange, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from .. import __version__
-from ..errors import ModcheckError
+from ..errors import ModcheckError, TargetError
 from ..report import FORMATS, Context, format_named
 from . import COMMANDS
 from .adviser import Adviser
@@ -80,6 +80,7 @@ def check(
         _is_it_a_command(modules[0])
     outputs = parse_formats(formats, FORMATS)
     try:
+        _refuse_itself(modules, facts["targets"])
         target = target_from(**facts)
         present = already_loaded(loaded)
         adviser = Adviser(target, symtypes)
@@ -94,6 +95,7 @@ def check(
         "force_modversion": force_modversion,
         "arguments": parameters,
         "ignore": ignore,
+        "strict": strict,
     }
     question = Question(target, adviser, loading, strict, contexts)
     try:
@@ -119,6 +121,13 @@ def _is_it_a_command(word: str) -> None:
 
     if meant := get_close_matches(word, COMMANDS, 1):
         raise click.UsageError(f"{word!r} is no file; is the command `{meant[0]}` meant?")
+
+
+def _refuse_itself(modules: tuple[str, ...], targets: tuple[str, ...]) -> None:
+    """:raises TargetError: one of the modules is to tell what the kernel is that it is tried on"""
+    for target in filter(os.path.isfile, targets):
+        if any(os.path.isfile(module) and os.path.samefile(module, target) for module in modules):
+            raise TargetError(target, "the module itself tells nothing of a board; give one that the board has loaded")
 
 
 def _no_target(error: ModcheckError, outputs: list[tuple[str, str | None]], loader: str) -> None:

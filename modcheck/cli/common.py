@@ -26,7 +26,7 @@ _PATH = click.Path(path_type=str)
 _TARGET_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--target", "targets", multiple=True, type=_PATH, metavar="PATH",
                  help="The kernel's build or headers directory, image, modules directory, root file system, package, "
-                 "or what `modcheck capture` made on the board."),
+                 "a module of the board, or what `modcheck capture` made on the board."),
     click.option("--symvers", multiple=True, type=_PATH, metavar="FILE",
                  help="Its Module.symvers (.gz/.xz/.zst too); again for those of out-of-tree dependencies."),
     click.option("--release", metavar="STR", help="What `uname -r` prints there."),
@@ -41,6 +41,8 @@ _TARGET_OPTIONS: tuple[Callable[[Any], Any], ...] = (
                  help="A certificate in its keyring, DER or PEM; may be repeated."),
     click.option("--cmdline", metavar="STR", help="Its command line (/proc/cmdline)."),
     click.option("--lockdown", metavar="MODE", help="Its lockdown mode: none, integrity or confidentiality."),
+    click.option("--same-build", is_flag=True,
+                 help="The given table or tree is of the very build that runs; the report lists it as assumed."),
     click.option("--running", is_flag=True, help="The kernel of this machine, by what you may read."),
 )  # fmt: skip
 

@@ -32,6 +32,8 @@ def symvers(
     try:
         found = target_from((*sources, *targets), **facts)
         symbols = found.symbols
+        if found.tied and found.tied.state == "other":
+            raise TargetError(found.tied.table, f"of another build than what else is given: {found.tied.against[0]}")
         if symbols is None or not (symbols.has_kernel or symbols.inferred):
             name = next(iter((*sources, *targets)), "--kernel")
             missing = "no table of exports in it; give the kernel's image (--kernel FILE)"

@@ -41,6 +41,7 @@ def predict(
     arguments: str = "",
     ignore: Collection[str] = (),
     already: Collection[str] | None = None,
+    strict: bool = False,
 ) -> Prediction:
     """What the kernel `target` does with `module`.
 
@@ -55,6 +56,8 @@ def predict(
     :param ignore: rules whose findings do not decide
     :param already: what the kernel prints only once and has printed (`once.already`); None: only what `loaded` made it
         print
+    :param strict: let a table that is only taken for the kernel's own (`Target.tied`) decide nothing that the board's
+        files do not prove
     :returns: the prediction; it does not depend on anything else
     :raises ModcheckError: `loader` is none of `LOADERS`
     """
@@ -69,6 +72,7 @@ def predict(
         arguments=arguments,
         ignore=ignore,
         already=already,
+        strict=strict,
     )
     return prediction
 
@@ -86,6 +90,7 @@ def predict_all(
     ignore: Collection[str] = (),
     already: Collection[str] | None = None,
     until_refused: bool = False,
+    strict: bool = False,
 ) -> Iterator[Prediction]:
     """`predict` for each of `tried`, on one target and in one set; what they share is worked out once.
 
@@ -94,7 +99,6 @@ def predict_all(
     """
     if loader not in LOADERS:
         raise ModcheckError("loader", f"{loader!r} is none of {', '.join(LOADERS)}")
-    judge = Judge(
-        target, loader, modules, loaded, force_vermagic, force_modversion, arguments, ignore, already, until_refused
-    )
+    flags = force_vermagic, force_modversion
+    judge = Judge(target, loader, modules, loaded, *flags, arguments, ignore, already, until_refused, strict)
     return map(judge.judge, tried)

@@ -112,6 +112,8 @@ class Load:
     force_modversion: bool = False
     arguments: str = ""
     """what is given for its parameters"""
+    strict: bool = False
+    """whether a table decides nothing that is not proven to be of the kernel that runs"""
 
     def __init__(self, **facts: Any) -> None:
         self.__dict__ = facts

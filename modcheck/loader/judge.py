@@ -51,6 +51,7 @@ class Judge:
         ignore: Collection[str],
         already: Collection[str] | None,
         until_refused: bool = False,
+        strict: bool = False,
     ) -> None:
         self.target, self.loader = target, loader
         self.force_vermagic, self.force_modversion = force_vermagic, force_modversion
@@ -80,6 +81,7 @@ class Judge:
             "there": self.visible.loaded,
             "force_vermagic": force_vermagic,
             "force_modversion": force_modversion,
+            "strict": strict,
         }
         present = [one for one in loaded if not isinstance(one, str)]
         newest = target.version or NEWEST
@@ -292,7 +294,13 @@ class Judge:
     def _assumed_of_all(self) -> tuple[str, ...]:
         """What is assumed of the target, whatever the module."""
         target = self.target
-        assumed = [] if target.cmdline is not None else ["empty kernel command line"]
+        tied = target.tied
+        assumed = []
+        if tied and "stated" in tied.by:
+            assumed.append(f"{tied.table} is of the kernel that runs (--same-build)")
+        elif tied and tied.state == "assumed":
+            assumed.append(f"{tied.table} is of the kernel that runs")
+        assumed += [] if target.cmdline is not None else ["empty kernel command line"]
         assumed += [] if target.lockdown or target.boot_options("lockdown") else ["no lockdown"]
         assumed += ["kernel.modules_disabled=0"] if target.modules_disabled is None else []
         assumed += [] if self.arguments else ["no module parameters"]
@@ -386,10 +394,16 @@ def _last(errors: Sequence[Finding]) -> Finding | None:
     return max(errors, key=lambda finding: max((line.order for line in finding.log), default=0))
 
 
+#: the rules for which a table of another build does not count
+_BY_TABLE = ("module-layout", "unknown-symbol", "symbol-version", "gpl-only-symbol", "namespace", "duplicate-export")
+
+
 def _compared(load: Load, unchecked: Sequence[Unknown]) -> bool:
     """Whether vermagic or CRCs could be compared."""
     if not unchecked:
         return True
     rules = {unknown.rule for unknown in unchecked}
+    if load.target.tied and load.target.tied.state == "other" and not rules.isdisjoint(_BY_TABLE):
+        return False
     crcs = bool(load.target.modversions) and "module-layout" not in rules and load.module.versions is not None
     return "vermagic" not in rules or crcs

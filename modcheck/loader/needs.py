@@ -8,6 +8,11 @@ SYMVERS = "the kernel's Module.symvers (--symvers FILE)"
 EXPORTS = (
     "CRC, licence or namespace of a symbol that is known by name: the kernel's image (--kernel FILE) or Module.symvers"
 )
+PROOF = (
+    "whether {table} is of the kernel that runs: a module of the board that uses these symbols (--target X.ko), its "
+    "image (--kernel FILE), or your word (--same-build)"
+)
+SIGNED = "whether the kernel that runs demands signatures: its .config (--config FILE; on the board /proc/config.gz)"
 RELEASE = "the kernel's release (--release STR; on the board `uname -r`)"
 VERSION = "the kernel's version (--kernel-version STR)"
 STRUCT_SIZE = "sizeof(struct module) of that kernel: any module of its own build (--modules-dir DIR)"

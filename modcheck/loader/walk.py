@@ -26,6 +26,7 @@ from .stages.module_layout import module_layout
 from .stages.module_struct import module_struct
 from .stages.module_support import module_support
 from .stages.parameter import parameter
+from .stages.proof import proof
 from .stages.protected_symbol import protected_symbol
 from .stages.relocation import relocation
 from .stages.sections import arch_sections, constructors, trampolines, wx_section
@@ -81,4 +82,4 @@ def stages(version: Version) -> tuple[Stage, ...]:
     if version.late_5_10:
         version = Version(5, 13, 0)
     found = next((stages for since, stages in EPOCHS if version.since(*since)), EPOCHS[-1][1])
-    return (depmod, dependency, module_support, compression, *found)
+    return (depmod, dependency, module_support, compression, *found, proof)

@@ -157,7 +157,7 @@ def diff_report(update: Update, style: Style, *, verbose: bool) -> str:
             lines.append(f"  … and {rest} more (-v shows all)")
     lines += ["", *_options(update, verbose), ""]
     for target in (update.old, update.new):
-        lines += target_lines(replace(target, built_here=False), style, verbose=verbose)
+        lines += target_lines(replace(target, build=None), style, verbose=verbose)
     return "\n".join(lines) + "\n"
 
 

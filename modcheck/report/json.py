@@ -10,6 +10,7 @@ from ..loader.causes import Cause, TypeChange
 from ..loader.facts import Finding, Prediction
 from ..module.facts import Export, Module, Parameter
 from ..module.signature import Signature
+from ..target.builds import Build, Tie
 from ..target.facts import Target
 from . import Context, Result, Totals
 
@@ -155,8 +156,33 @@ def target_object(target: Target) -> dict[str, Any]:
         "lockdown": target.lockdown,
         "sig_enforce": target.sig_enforce,
         "modules_disabled": target.modules_disabled,
+        "build": _build(target.build),
+        "built_against": _build(target.built_against),
+        "tied": _tied(target.tied),
         "sources": dict(target.sources),
         "notes": list(target.notes),
+    }
+
+
+def _build(build: Build | None) -> dict[str, Any] | None:
+    """What identifies a build."""
+    if build is None:
+        return None
+    names = ("standing", "release", "version", "banner", "build_id", "vermagic", "arch", "this_module_size")
+    facts = {name: getattr(build, name) for name in names}
+    return {"sources": list(build.sources), **facts, "module_layout": crc(build.module_layout)}
+
+
+def _tied(tied: Tie | None) -> dict[str, Any] | None:
+    """What ties a table to the kernel that runs, and how many of its symbols are proven."""
+    if tied is None:
+        return None
+    return {
+        "state": tied.state,
+        "table": tied.table,
+        "by": list(tied.by),
+        "proves": "all" if tied.whole else len(tied.names),
+        "against": list(tied.against),
     }
 
 

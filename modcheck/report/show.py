@@ -8,6 +8,7 @@ from ..module.facts import Module, Parameter
 from ..module.signature import Signature
 from ..target.facts import Target
 from .style import Style
+from .words import tie_lines
 
 #: how many rows of a table are shown without -v
 SHOWN = 12
@@ -106,6 +107,8 @@ def target_report(target: Target, style: Style) -> str:
     states = {True: "on", False: "off", None: None}
     rows = [
         ("release", target.release, "release"),
+        ("banner", target.build.banner if target.build else None, "banner"),
+        ("build id", target.build.build_id if target.build else None, "build id"),
         ("version", str(target.version) if target.version else None, "version"),
         ("vendor", target.vendor, "vendor"),
         ("vermagic", target.vermagic, "vermagic"),
@@ -127,5 +130,6 @@ def target_report(target: Target, style: Style) -> str:
         lines.append(f"{name:<19} {value if value is not None else 'unknown'}")
         if source and source != value:
             lines.append(f"{'':<19} from {source}")
+    lines += [f"{'build':<19} {text}" for text in tie_lines(target)]
     lines += [f"{style.warning('note')}: {note}" for note in target.notes]
     return "\n".join(lines) + "\n"

@@ -12,7 +12,7 @@ from ..loader.facts import Finding, Prediction
 from ..target.facts import Target
 from . import Context, Result, Totals
 from .style import Style
-from .words import CAPTURE, CAPTURED, NEVER, SHOWN, missing, outcome, printable, said, sums, to_fetch, told
+from .words import CAPTURE, CAPTURED, NEVER, SHOWN, missing, outcome, printable, said, sums, tie_lines, to_fetch, told
 
 
 def entry(result: Result, context: Context) -> str:
@@ -206,10 +206,7 @@ def target_lines(target: Target, style: Style, *, verbose: bool) -> list[str]:
         lines += [f"  {name}: {source}" for name, source in target.sources.items()]
     else:
         lines.append(f"  described by {'; '.join(_short_sources(target.sources.values()))}")
-    if target.built_here:
-        lines.append(
-            "  the tree that modules are built in, not the board: add --release and --config taken from the board"
-        )
+    lines += [f"  {text}" for text in tie_lines(target)]
     lines += [f"  {style.warning('note')}: {note}" for note in target.notes]
     return lines
 

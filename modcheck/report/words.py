@@ -12,9 +12,12 @@ from typing import NamedTuple
 
 from ..loader.causes import Cause
 from ..loader.facts import Finding, Prediction
+from ..loader.needs import PROOF
 from ..target.facts import Target
 from . import Totals
 
+#: how a check begins that only `--strict` asks for
+UNPROVEN = PROOF.partition("{")[0]
 #: how many log lines and table rows of one kind are shown without -v
 SHOWN = 8
 #: what gets all facts of a board at once, and what takes them then
@@ -38,13 +41,52 @@ def _escaped(code: int) -> str:
 
 def outcome(one: Prediction, target: Target) -> str:
     """What follows the verdict in a headline: the kernel, and what insmod says."""
+    tied, build = target.tied, target.build
     where = f" on {target.release}" if target.release else ""
+    if build and build.standing == "built" and not (tied and tied.whole):
+        where += f", as {build.sources[0]} builds it"
     if one.verdict == "refused":
         extra = f": {one.insmod_message}" if one.insmod_message else ""
         return f"{where}{extra} ({one.errno})"
+    if one.verdict == "unknown" and tied and tied.state == "other" and not one.compared:
+        return f"{where}: the table is of {tied.other or f'another build ({tied.against[0]})'}"
+    if one.verdict == "unknown" and tied and tied.state == "assumed" and _only_unproven(one):
+        return f"{where}: nothing proves that {tied.table} is of the kernel that runs"
+    if one.verdict == "loads" and tied and tied.state == "assumed":
+        return f"{where}, if {tied.table} is of the kernel that runs"
     if one.verdict == "unknown":
         return f"{where}: nothing refuses it so far, but not everything could be checked"
     return where
+
+
+def _only_unproven(one: Prediction) -> bool:
+    """Whether all that is open is what `--strict` asks of a table."""
+    return all(unknown.ignored or unknown.needs.startswith(UNPROVEN) for unknown in one.unchecked)
+
+
+def tie_lines(target: Target) -> list[str]:
+    """Which build it is, and how what was built against is tied to it."""
+    tied, build, built = target.tied, target.build, target.built_against
+    if tied is None:
+        told = "the kernel that this tree builds, whatever a board runs: describe the board to have its own judged"
+        return [told] if build and build.standing == "built" else []
+    if tied.state == "other":
+        release = f" ({built.release})" if built and built.release else ""
+        return [f"{tied.table}{release} is of another build, and decides nothing: {text}" for text in tied.against]
+    by = ", ".join(_EVIDENCE[kind] for kind in tied.by)
+    if tied.whole:
+        return [f"{tied.table} is of the kernel that runs: {by}"]
+    proven = f"; {len(tied.names)} of its symbols are proven" if tied.names else ""
+    return [f"{tied.table} is taken for the table of the kernel that runs ({by or 'nothing tells'}{proven})"]
+
+
+#: kinds of evidence in words
+_EVIDENCE = {
+    "build-id": "the same build id", "banner": "the same line of /proc/version",
+    "modules-directory": "it lies in the board's own modules directory", "stated": "--same-build says so",
+    "exports": "what the kernel's image exports", "crcs": "CRCs of the board's modules",
+    "config": "no option differs that makes symbols or structures", "release": "the same release",
+}  # fmt: skip
 
 
 class Said(NamedTuple):

@@ -1,7 +1,7 @@
 """Reading a target: whatever the user has of a kernel in, one `Target` out, each fact with the source it came from.
 
-A fact given by an option beats the same fact found in a file; two that contradict each other are told in
-`Target.notes`. Nothing here looks at a module under test.
+A fact given by an option beats the same fact found in a file. What runs goes before what was built: `Target.tied` says
+whether a tree or a table is of the build that runs. Nothing here looks at a module under test.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ from collections.abc import Sequence
 
 from ..arch import ARCHES, Endianness, parse_arch
 from ..errors import TargetError
+from ..files import real_path
 from ..version import Version, parse_version
+from .against import Against, one_target
 from .certificates import read_certificate
 from .collect import Collector
 from .facts import Symbols, Target
 from .kconfig import Config, is_config, read_config
 from .sources import sort_sources
 from .symvers import Symvers, is_symvers, read_symvers
-from .tree import Tree, is_tree
 from .vendor import VENDORS
 from .vermagic import with_blank
 
@@ -50,12 +51,13 @@ def read_target(
     trusted_cert: Sequence[StrPath] = (),
     cmdline: str | None = None,
     lockdown: str | None = None,
+    same_build: bool = False,
     running: bool = False,
 ) -> Target:
     """Everything that the given sources and facts tell of one kernel.
 
-    :param sources: kernel build or headers directories, images, modules directories, root file systems, captures,
-        profiles, packages or a folder of them, Module.symvers files, a `.config`
+    :param sources: kernel build or headers directories, images, modules of the board, modules directories, root file
+        systems, captures, profiles, packages or a folder of them, Module.symvers files, a `.config`
     :param symvers: Module.symvers files; where the first that is a kernel's lies in a build tree, that tree is used too
     :param release: what `uname -r` prints there
     :param kernel_version: its version, `6.1.192`
@@ -68,91 +70,81 @@ def read_target(
     :param trusted_cert: X.509 certificates in its keyring, DER or PEM
     :param cmdline: its command line, as /proc/cmdline prints it
     :param lockdown: its lockdown mode, one of `LOCKDOWN_MODES`
+    :param same_build: whether the given table or tree is of the very build that runs, as the user knows
     :param running: this machine's kernel, by what this user may read
     :raises UnreadableError: a file that cannot be read
     :raises TargetError: a source that is broken, or that describes no kernel at all
     """
     given = [os.fspath(source) for source in sources]
-    symvers = (*symvers, *filter(is_symvers, given))
+    symvers = (*(os.fspath(path) for path in symvers), *filter(is_symvers, given))
     configs = list(filter(is_config, given))
     if len(configs) + (config is not None) > 1:
         raise TargetError(configs[-1], "a second .config: a target is one kernel")
-    sources = tuple(source for source in given if source not in (*symvers, *configs))
+    given = [source for source in given if source not in (*symvers, *configs)]
     config = next(iter(configs), config)
     tables = [read_symvers(path) for path in symvers]
-    if not (sources or tables or release or vermagic or config or kernel or modules_dir or running):
+    if not (given or tables or release or vermagic or config or kernel or modules_dir or running):
         raise TargetError("no target", NO_TARGET)
-    found = sort_sources([os.fspath(source) for source in sources], release, running=running)
-    trees, board, profile = found.trees, found.board, found.profile
+    found = sort_sources(given, release, running=running)
+    board, profile = found.board, found.profile
+    tree_saved = profile if profile and profile.standing == "built" else None
+    against = Against(tables, found.trees, tree_saved, found.symvers)
+    own = [real_path(tree.origin(".config")) for tree in against.trees]
+    if config is not None and real_path(os.fspath(config)) in own:
+        config = None  # the tree's own, and nothing that a board has told
     kernel, modules_dir, config = kernel or found.kernel, modules_dir or found.modules_dir, config or found.config
-    if profile and (kernel or modules_dir or trees or board or found.images):
+    saved = None if tree_saved else profile
+    if saved and (kernel or modules_dir or board or found.images or found.modules):
         raise TargetError(
-            profile.path, "a profile describes a whole kernel: give it no image, modules or tree beside it"
+            saved.path, "a profile describes a whole kernel: give it no image, modules or capture beside it"
         )
-    if board and config is None:
-        config = board.config()
-    if found.symvers and not any(table.has_kernel for table in tables):
-        tables.insert(0, read_symvers(found.symvers))
-    if not (trees or sources or running):
-        around = (os.path.dirname(table.path) or "." for table in tables if table.has_kernel)
-        trees = [Tree(path) for path in around if is_tree(path)][:1]
-    described = trees or release or vermagic or config or kernel or modules_dir or found.images or board or profile
-    if not (described or any(table.has_kernel for table in tables)):
+
+    runs = Collector()
+    options = (("--release", release), ("--vermagic", vermagic), ("--config", config))
+    runs.sources += [option for option, value in options if value is not None]
+    runs.release.give(_one_word("--release", release), "--release")
+    if vermagic is not None:
+        runs.vermagic.give(with_blank(vermagic), "--vermagic")
+        runs.release.give(vermagic.split(" ")[0], "--vermagic")
+    if config is not None:
+        runs.config.give(read_config(config), os.fspath(config))
+    runs.version.give(_parse_option(kernel_version), "--kernel-version")
+    runs.arch.give(*_arch_option(arch))
+    if vendor is not None and vendor not in VENDORS:
+        raise TargetError("--vendor", f"{vendor!r} is none of {', '.join(VENDORS)}")
+    runs.vendor.give(vendor, "--vendor")
+    runs.certificates += [read_certificate(os.fspath(path)) for path in trusted_cert]
+    runs.cmdline.give(cmdline, "--cmdline")
+    if lockdown is not None and lockdown not in LOCKDOWN_MODES:
+        raise TargetError("--lockdown", f"{lockdown!r} is none of {', '.join(LOCKDOWN_MODES)}")
+    runs.lockdown.give(lockdown, "--lockdown")
+    if saved:
+        runs.read_profile(saved)
+    if board:
+        runs.read_board(board)
+    if runs.config.value:
+        runs.version.give(runs.config.value.version, f"{runs.config.origin} (header)")
+    if kernel is not None:
+        from .image import Image
+
+        runs.use_image(Image(os.fspath(kernel)))
+    else:
+        runs.find_image(found.images, found.release, board)
+    runs.read_board_modules(found.modules)
+    runs.refuse_contradictions()
+    runs.version_of_release()
+    if modules_dir is not None:
+        runs.read_modules(os.fspath(modules_dir))
+    elif saved:
+        runs.use_saved_modules(saved)
+    described = bool(runs.sources or runs.modules or saved)
+    if not (described or against.describes):
         raise TargetError(
             tables[0].path,
             "has no symbols of vmlinux, so it is not a kernel's (kbuild writes such a file beside every out-of-tree "
             "module); give the Module.symvers of the kernel's build or headers directory",
         )
-
-    work = Collector()
-    work.release.give(_one_word("--release", release), "--release")
-    if vermagic is not None:
-        work.vermagic.give(with_blank(vermagic), "--vermagic")
-        work.release.give(vermagic.split(" ")[0], "--vermagic")
-    if config is not None:
-        work.config.give(read_config(config), os.fspath(config))
-    work.version.give(_parse_option(kernel_version), "--kernel-version")
-    work.arch.give(*_arch_option(arch))
-    if vendor is not None and vendor not in VENDORS:
-        raise TargetError("--vendor", f"{vendor!r} is none of {', '.join(VENDORS)}")
-    work.vendor.give(vendor, "--vendor")
-    work.certificates += [read_certificate(os.fspath(path)) for path in trusted_cert]
-    work.cmdline.give(cmdline, "--cmdline")
-    if lockdown is not None and lockdown not in LOCKDOWN_MODES:
-        raise TargetError("--lockdown", f"{lockdown!r} is none of {', '.join(LOCKDOWN_MODES)}")
-    work.lockdown.give(lockdown, "--lockdown")
-    if profile:
-        work.read_profile(profile)
-    if board:
-        work.read_board(board)
-    if work.config.value:
-        work.version.give(work.config.value.version, f"{work.config.origin} (header)")
-    if kernel is not None:
-        from .image import Image
-
-        work.use_image(Image(os.fspath(kernel)))
-    else:
-        work.find_image(found.images, found.release, board)
-    work.version_of_release()
-    if modules_dir is not None:
-        work.read_modules(os.fspath(modules_dir))
-    elif profile:
-        work.use_saved_modules(profile)
-    for tree in trees:
-        work.read_tree(tree, tables)
-    if work.reference and work.reference.vermagic and not work.release.value:
-        work.release.give(work.reference.vermagic.split(" ")[0], work.reference.path)
-    work.version_of_release()
-    if not any(table.has_kernel for table in tables):
-        tables += profile.tables if profile else work.rebuilt_tables(board.exports() if board else None)
-    if tables and not any(table.has_kernel or table.inferred for table in tables):
-        work.notes.append(f"{tables[0].path} has no symbols of vmlinux: it is a module's own table, and no kernel's")
-    tree_alone = bool(trees) and not (kernel or found.release or board)
-    built_here = (tree_alone or (profile is not None and profile.built_here)) and work.release.origin not in (
-        "--release",
-        "--vermagic",
-    )
-    return work.finish(tables, built_here=built_here)
+    return one_target(runs, against, stated=same_build, saved=saved, board=board, described=described)
 
 
 def _one_word(option: str, value: str | None) -> str | None:

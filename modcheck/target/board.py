@@ -17,6 +17,7 @@ from ..files import is_file, list_folder, read_bytes
 from ..module.facts import Export
 from .btf import read_btf
 from .facts import is_true
+from .notes import build_id
 from .sources import CAPTURE, CAPTURE_END
 from .symvers import KERNEL, Symvers, render
 
@@ -112,6 +113,11 @@ class Board:
         if notes:
             return notes in kernel
         return banner.strip() in kernel if banner else None
+
+    def build_id(self) -> str | None:
+        """Of the notes of the running kernel."""
+        notes = self._bytes("sys/kernel/notes")
+        return (build_id(notes, True) or build_id(notes, False)) if notes else None
 
     def exports(self) -> Symvers | None:
         """The names of all that the kernel exports, as /proc/kallsyms has them (CONFIG_KALLSYMS_ALL): sorted, those for

@@ -81,11 +81,12 @@ class Built(NamedTuple):
 NOTHING = Built(None, None, None, None, None, None)
 
 
-def read_built(path: str, vermagic: str | None, tree: str | None) -> Built:
+def read_built(path: str, vermagic: str | None, tree: str | None, *, kernels: bool = True) -> Built:
     """What is known of how the module at `path` was built.
 
     :param vermagic: the module's
-    :param tree: the tree that describes the target: where it makes modules with that vermagic, the module's as well
+    :param tree: the tree given: where it makes modules with that vermagic, the module's as well
+    :param kernels: whether it describes the target
     """
     try:
         data = read_plain(path)
@@ -93,7 +94,7 @@ def read_built(path: str, vermagic: str | None, tree: str | None) -> Built:
         return NOTHING
     return Built(
         tree=_tree(data, vermagic, tree),
-        kernels=read_build_tree(tree) if tree else None,
+        kernels=read_build_tree(tree) if tree and kernels else None,
         folder=_folder(path),
         beside=_beside(path),
         compiler=_compiler(data),

@@ -6,7 +6,7 @@ import operator
 import os
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..arch import ARCHES, Endianness
 from ..btf import Btf
@@ -15,11 +15,13 @@ from ..files import find_modules, mount
 from ..module import Module, read_module
 from ..version import Version, parse_version
 from .btf import read_btf
+from .builds import Build, Standing, Tie, crcs_of
 from .builtin import Builtin, read_builtin
 from .certificates import Certificate, signed_by
 from .facts import Symbols, Target
 from .kconfig import Config, read_config
-from .symvers import Symvers, read_symvers
+from .options import identifying
+from .symvers import Symvers
 from .tree import Tree
 from .vendor import find_vendor
 from .vermagic import compose
@@ -40,6 +42,8 @@ class Fact(Generic[T]):
         self.name, self.notes, self.agree = name, notes, agree
         self.value: T | None = None
         self.origin = ""
+        self.others: list[tuple[T, str]] = []
+        """what was given beside it, and differs"""
 
     def give(self, value: T | None, origin: str) -> None:
         """`origin` says that the fact is `value`; None says nothing."""
@@ -48,6 +52,7 @@ class Fact(Generic[T]):
         if self.value is None:
             self.value, self.origin = value, origin
         elif not self.agree(self.value, value):
+            self.others.append((value, origin))
             self.notes.append(f"{self.name}: {self.origin} says {self.value}, {origin} says {value}; the first is used")
 
 
@@ -68,7 +73,7 @@ class Collector:
         self.notes = notes
         self.release: Fact[str] = Fact("release", notes)
         self.version: Fact[Version] = Fact("version", notes, _same_version)
-        self.config: Fact[Config] = Fact("config", notes, lambda one, other: True)
+        self.config: Fact[Config] = Fact("config", [], lambda one, other: one.text == other.text)
         self.arch: Fact[tuple[str, Endianness | None]] = Fact("arch", notes, lambda one, other: one[0] == other[0])
         self.vendor: Fact[str] = Fact("vendor", notes)
         self.vermagic: Fact[str] = Fact("vermagic", notes)
@@ -87,18 +92,39 @@ class Collector:
         self.lockdown: Fact[str] = Fact("lockdown", notes)
         self.sig_enforce: Fact[bool] = Fact("sig_enforce", notes)
         self.modules_disabled: Fact[bool] = Fact("modules_disabled", notes)
-        self.tree: str | None = None
+        self.banner: Fact[str] = Fact("banner", [])
+        self.build_id: Fact[str] = Fact("build id", [])
+        self.tree: Tree | None = None
+        self.sources: list[str] = []
+        self.board_modules: list[Module] = []
         self.sys_module: Fact[frozenset[str]] = Fact("sys_module", notes)
+
+    def refuse_contradictions(self) -> None:
+        """:raises TargetError: two that describe what runs, or an option and one of them, are of two builds"""
+        stated = [self.version] if self.version.origin.startswith("--") else []
+        identity: list[Fact[Any]] = [self.release, self.vermagic, self.arch, self.banner, self.build_id, *stated]
+        for fact in identity:
+            for value, origin in fact.others:
+                pair: tuple[Any, Any] = (value, fact.value)
+                other, one = (item[0] if fact.name == "arch" else item for item in pair)
+                why = f"{fact.name} is {other}, but {fact.origin} says {one}: a target is one kernel"
+                raise TargetError(origin, why)
+        for config, origin in self.config.others:
+            assert self.config.value
+            for option in identifying(self.config.value, config)[:1]:
+                told = f"CONFIG_{option.option} is {option.other}, but {self.config.origin} says {option.one}"
+                raise TargetError(origin, f"{told}: a target is one kernel")
 
     def version_of_release(self) -> None:
         """A release tells the version, too: `6.1.99-rockchip-rk3588`, or at least the series: `6.1.0-56-amd64`."""
         if self.release.value:
             self.version.give(parse_version(self.release.value), f"{self.release.origin} (the release)")
 
-    def read_tree(self, tree: Tree, tables: list[Symvers]) -> None:
-        """Add what `tree` tells; its Module.symvers goes to `tables` unless a kernel's is there already."""
+    def read_tree(self, tree: Tree) -> None:
+        """Add what `tree` tells."""
         release, kernel_release = tree.release(), tree.kernel_release()
-        self.tree = self.tree or tree.path
+        self.tree = self.tree or tree
+        self.sources.append(tree.path)
         if release:
             self.release.give(*release)
         if self.config.value is None:
@@ -114,8 +140,6 @@ class Collector:
             self.notes.append(f"release: {release[1]} says {release[0]}, {kernel_release[1]} says {kernel_release[0]}")
         if seed := tree.randstruct_seed():
             self.seed.give(seed, tree.path)
-        if not any(table.has_kernel for table in tables) and (path := tree.symvers()):
-            tables.insert(0, read_symvers(path))
         if self.config.value and self.config.value.on("MODVERSIONS") and (newer := tree.newer_than_symvers()):
             self.notes.append(f"{tree.symvers()} is older than {newer[0]}: is it of what the tree was before?")
         if self.reference is None and _since_6_4(self.version.value):
@@ -134,16 +158,19 @@ class Collector:
         self.builtin.give(profile.builtin, profile.origin("builtin"))
         self.sys_module.give(profile.sys_module, profile.origin("sys_module"))
         self.saved_entry_points = profile.entry_points
+        self.banner.give(profile.build.banner, profile.path)
+        self.build_id.give(profile.build.build_id, profile.path)
         self.certificates += profile.certificates
         self.all_certificates = profile.all_certificates
         self.notes += profile.notes
 
     def read_board(self, board: Board) -> None:
         """Add what a running kernel tells of itself."""
+        self.sources.append(board.path)
         self.release.give(board.release(), board.origin("proc/sys/kernel/osrelease"))
         self.arch.give(board.arch(), board.origin("modcheck/uname") if board.captured else "uname -m")
-        banner = board.text("proc/version")
-        self._read_banner(banner, board.origin("proc/version"))
+        self._read_banner(board.text("proc/version"), board.origin("proc/version"))
+        self.build_id.give(board.build_id(), board.origin("sys/kernel/notes"))
         if self.cmdline.value is None:  # another command line may change what the board says now
             name = "sys/module/module/parameters/sig_enforce"
             self.sig_enforce.give(board.switch(name), board.origin(name))
@@ -156,6 +183,7 @@ class Collector:
 
     def _read_banner(self, banner: str | None, origin: str) -> None:
         """The line of /proc/version: behind the compiler's name, Debian's has the version, and whose kernel it is."""
+        self.banner.give(banner, origin)
         build = (banner or "").rpartition("#")[2]
         if debian := re.search(r" Debian (\d+\.\d+(?:\.\d+)?)", build):
             self.version.give(parse_version(debian[1]), origin)
@@ -209,6 +237,7 @@ class Collector:
         """Add what a kernel image tells."""
         self.image = image
         path = image.path
+        self.sources.append(path)
         self.release.give(image.release, path)
         self._read_banner(image.banner, path)
         self.vermagic.give(image.vermagic, path)
@@ -216,16 +245,66 @@ class Collector:
         if self.config.value:
             self.version.give(self.config.value.version, f"{self.config.origin} (header)")
         self.arch.give(image.arch(), path)
+        self.build_id.give(image.build_id, path)
         self.btf.give(image.btf, path)
         self.certificates += image.certificates()
         self.all_certificates = True
+
+    def build(self, standing: Standing) -> Build:
+        """What identifies the build that all this is of."""
+        if self.tree:
+            self.banner.give(self.tree.banner(), self.tree.path)
+            self.build_id.give(self.tree.build_id(), self.tree.path)
+        facts: tuple[Fact[Any], ...] = (self.release, self.banner, self.build_id, self.vermagic, self.arch,
+                                        self.this_module_size)  # fmt: skip
+        origins = {fact.name.replace(" ", "_"): fact.origin for fact in facts if fact.value is not None}
+        config, reference = self.config.value, self.reference
+        arch = self.arch.value[0] if self.arch.value else config.arch if config else None
+        vermagic, size = self.vermagic.value or self._composed(arch), self.this_module_size.value
+        if reference and size is None and reference.vermagic == vermagic:
+            size, origins["this_module_size"] = reference.this_module_size, reference.path
+        return Build(
+            standing,
+            tuple(dict.fromkeys(self.sources)),
+            self.release.value,
+            str(self.version.value) if self.version.value else None,
+            self.banner.value,
+            self.build_id.value,
+            vermagic,
+            arch,
+            size,
+            config=config,
+            origins=origins,
+        )
+
+    def _composed(self, arch: str | None) -> str | None:
+        """The vermagic that release, version, configuration and architecture make; None where one is not known."""
+        release, version, config = self.release.value, self.version.value, self.config.value
+        if not (release and version and config and arch):
+            return None
+        return compose(release, version, config, arch, self.seed.value)
+
+    def join(self, other: Collector) -> None:
+        """Add the facts of another description of the same build, which go behind."""
+        for name, fact in vars(self).items():
+            if isinstance(fact, Fact):
+                theirs = getattr(other, name)
+                fact.give(theirs.value, theirs.origin)
+        self.notes += [note for note in other.notes if note not in self.notes]
+        self.tree, self.modules = self.tree or other.tree, self.modules or other.modules
+        if self.reference is None:
+            self.reference, self.entry_points = other.reference, other.entry_points
+        if self.saved_entry_points is None:
+            self.saved_entry_points = other.saved_entry_points
+        if not self.certificates:
+            self.certificates, self.all_certificates = other.certificates, other.all_certificates
 
     def rebuilt_tables(self, names: Symvers | None) -> list[Symvers]:
         """What image and modules directory tell of exports; modules of another build than the image are not used.
 
         :param names: all that the running kernel says it exports
         """
-        from .rebuilt import rebuild
+        from .rebuilt import of_modules, rebuild
 
         lax = self.config.value is not None and self.config.value.on("MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS")
         found = rebuild(self.image, self.modules, self.reference, names, lax=lax)
@@ -233,7 +312,34 @@ class Collector:
         if not found.one_build:
             self.modules = self.reference = self.builtin.value = None
             self.entry_points.clear()
-        return found.tables
+        if not self.board_modules:
+            return found.tables
+        told = of_modules(self.board_modules)
+        known = any(not table.inferred for table in found.tables)
+        return [*found.tables, told] if known else [told, *found.tables]
+
+    def read_board_modules(self, paths: Sequence[str]) -> None:
+        """Add what single modules of the board tell of the build that they are of.
+
+        :raises TargetError: one is no module, or they are of two builds
+        """
+        for path in paths:
+            module = read_module(path)
+            if module.error or module.vermagic is None:
+                raise TargetError(path, module.error or "a module without vermagic tells nothing of its kernel")
+            for other in self.board_modules:
+                ours, theirs = crcs_of(module), crcs_of(other)
+                if module.vermagic != other.vermagic or any(
+                    ours[name] != theirs[name] for name in ours.keys() & theirs
+                ):
+                    raise TargetError(path, f"of another build than {other.path}: a target is one kernel")
+            self.board_modules.append(module)
+            self.sources.append(path)
+            self.release.give(module.vermagic.split(" ")[0], path)
+            self.arch.give((module.arch, module.elf.endianness) if module.arch else None, path)
+            self.vermagic.give(module.vermagic, path)
+            self.entry_points.update(offset for _, offset in module.entry_points)
+        self.reference = self.reference or next(iter(self.board_modules), None)
 
     def read_modules(self, path: str) -> None:
         """Add what the modules directory `path` tells.
@@ -303,7 +409,9 @@ class Collector:
         if not any(map(self._has_signed, self.certificates)):
             self.certificates += signed_by(module.signature)
 
-    def finish(self, tables: list[Symvers], *, built_here: bool) -> Target:
+    def finish(
+        self, tables: list[Symvers], standing: Standing, built_against: Build | None, tied: Tie | None
+    ) -> Target:
         """The target that the facts make, with what follows from them: byte order, vermagic, contradictions."""
         config, release = self.config.value, self.release.value
         if config:
@@ -322,9 +430,8 @@ class Collector:
             endianness = endianness or ARCHES[arch].endianness or (config.endianness if config else None)
             endianness = endianness or ARCHES[arch].usual_endianness
         vermagic = self.vermagic
-        if release and self.version.value and config and arch:
-            origin = f"computed from release, version, {self.config.origin} and architecture"
-            vermagic.give(compose(release, self.version.value, config, arch, self.seed.value), origin)
+        origin = f"computed from release, version, {self.config.origin} and architecture"
+        vermagic.give(self._composed(arch), origin)
         self._use_reference()
         if self.this_module_size.value is None and self.btf.value and _since_6_4(self.version.value):
             self.this_module_size.give(self.btf.value.struct_size("module"), f"{self.btf.origin} (BTF)")
@@ -353,6 +460,9 @@ class Collector:
             sources["kernel"] = self.image.path
         if self.modules:
             sources["modules"] = self.modules.path
+        build = self.build(standing)
+        build.module_layout = symbols.module_layout if symbols else None
+        build.sources = build.sources or (built_against.sources if built_against else ())
         return Target(
             release=release,
             version=self.version.value,
@@ -374,8 +484,10 @@ class Collector:
             sig_enforce=self.sig_enforce.value,
             modules_disabled=self.modules_disabled.value,
             sys_module=self.sys_module.value,
-            tree=self.tree,
-            built_here=built_here,
+            tree=self.tree.path if self.tree else None,
+            build=build,
+            built_against=built_against,
+            tied=tied,
             sources=sources,
             notes=tuple(self.notes),
         )

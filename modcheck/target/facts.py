@@ -16,6 +16,7 @@ from ..arch import Endianness
 from ..btf import Btf
 from ..module.facts import Export
 from ..version import Version
+from .builds import Build, Tie
 from .builtin import Builtin
 from .certificates import Certificate
 from .kconfig import Config
@@ -139,6 +140,12 @@ class Symbols:
         rows.of_modules = {name: owner for name, owner in rows.owners.items() if owner != KERNEL}
         return rows
 
+    @property
+    def module_layout(self) -> int | None:
+        """The CRC of `module_layout` (`struct_module` until 2.6.29); None where it is not known, or there are none."""
+        rows = self.find("module_layout") or self.find("struct_module")
+        return rows[0].crc or None if rows else None
+
     def has_owner(self, name: str) -> bool:
         """Whether a module of that name exports anything in a table."""
         return any(name in table.owners for table in self.tables)
@@ -184,9 +191,13 @@ class Target:
     sys_module: frozenset[str] | None = None
     """the folders in /sys/module before any module is loaded; a module of that name is refused"""
     tree: str | None = None
-    """the build or headers directory among what describes it"""
-    built_here: bool = False
-    """described by the tree that modules are built in, which need not be what the board runs"""
+    """the build or headers directory given, of this build or of another, as `tied` says"""
+    build: Build | None = None
+    """which build of a kernel it is"""
+    built_against: Build | None = None
+    """the tree that modules are built in, or the table: of the same build, or of another, as `tied` says"""
+    tied: Tie | None = None
+    """how that table is tied to the kernel that runs; None where there is nothing to tie"""
     sources: Mapping[str, str] = field(default_factory=dict)
     """fact name: where it came from"""
     notes: tuple[str, ...] = ()

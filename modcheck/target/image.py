@@ -64,6 +64,8 @@ class Image:
         """What `uname -r` prints."""
         return self.banner.split(" ", 3)[2]
 
+    build_id: str | None = None
+
     def arch(self) -> tuple[str, Endianness | None] | None:
         """By the header of the image, or the end of vermagic; None where neither tells."""
         if self.data[:4] == b"\x7fELF":

@@ -199,6 +199,17 @@ class ModulesDir:
         listed = [_name(words[0]) for words in read_lines(os.path.join(self.path, "modules.order"))]
         return tuple(name for name in dict.fromkeys(listed) if name not in self._files)
 
+    def sample(self, most: int, reference: Module) -> list[Module]:
+        """Modules of the build that `reference` is of: of so many files at most, spread over the whole directory."""
+        files = sorted(path for paths in self._files.values() for path in paths)
+        own = [path for path in files if path.startswith("kernel/")] or files
+        read = [self._module([path], PARTS) for path in own[:: -(-len(own) // most)]]
+        return [
+            one
+            for one in read
+            if one and one.vermagic == reference.vermagic and one.info("intree") == reference.info("intree")
+        ]
+
     def survey(self) -> Survey:
         """Read all modules, none of which is kept."""
         rows: list[Export] = []

@@ -3,6 +3,10 @@
 The document is that of `modcheck target --format json`, with `profile` (the form's number) and `data`: what takes room
 (tables, `.config`, type information, lists of the modules directory), each xz in base64. Of modules only the names are
 kept. Within a form fields are only added.
+
+Form 2 says of which build it is, and how a table was tied to it; of each table how many rows it has and whether these
+have CRCs, so that it need not be unpacked for that. What form 1 lacks is not known: a Module.symvers in it, beside what
+described a board, is taken for that board's.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from ..btf import Btf
 from ..errors import TargetError
 from ..files import LIMIT, read_bytes
 from ..version import parse_version
+from .builds import Build, Standing, Tie
 from .builtin import Builtin
 from .certificates import Certificate
 from .kconfig import Config
@@ -27,12 +32,16 @@ if TYPE_CHECKING:
     from ..version import Version
     from .facts import Target
 
-FORM = 1
+FORM = 2
 #: facts that are in the document as they are, and their types
 _PLAIN = {
     "release": str, "vendor": str, "vermagic": str, "this_module_size": int, "cmdline": str, "lockdown": str,
     "sig_enforce": bool, "modules_disabled": bool,
 }  # fmt: skip
+#: what of a `Build` is saved as it is
+_IDENTITY = (
+    "standing", "release", "version", "banner", "build_id", "vermagic", "arch", "this_module_size", "module_layout",
+)  # fmt: skip
 
 
 class Profile(NamedTuple):
@@ -51,11 +60,17 @@ class Profile(NamedTuple):
     all_certificates: bool
     entry_points: frozenset[int] | None
     sys_module: frozenset[str] | None
-    built_here: bool
+    build: Build
+    built_against: Build | None
+    tied: Tie | None
     files: Mapping[str, bytes | None]
     """what the modules directory tells, as files of a root file system (`ModulesDir.outline`)"""
     sources: Mapping[str, str]
     notes: tuple[str, ...]
+
+    @property
+    def standing(self) -> Standing:
+        return self.build.standing
 
     def origin(self, fact: str) -> str:
         """Where a fact came from when it was saved."""
@@ -77,6 +92,8 @@ def data_of(target: Target) -> dict[str, Any]:
                 "whole": table.whole,
                 "inferred": table.inferred,
                 "names_all": table.has_kernel,
+                "rows": table.rows,
+                "has_crcs": table.has_crcs,
                 "table": _packed(table.text),
             }
             for table in tables
@@ -96,7 +113,9 @@ def data_of(target: Target) -> dict[str, Any]:
         "all_certificates": target.all_certificates,
         "entry_points": None if target.entry_points is None else sorted(target.entry_points),
         "sys_module": None if target.sys_module is None else sorted(target.sys_module),
-        "built_here": target.built_here,
+        "build": _build(target.build),
+        "built_against": _build(target.built_against),
+        "tied": _tie(target.tied),
         "modules": _packed(_folder(target.modules.outline())) if target.modules else None,
     }
 
@@ -129,6 +148,8 @@ def _profile(path: str, target: dict[str, Any], data: dict[str, Any]) -> Profile
     files = _files(_unpacked(data["modules"]) or b"{}")
     if files and not any(name.startswith("lib/modules/") for name in files):
         raise ValueError("a modules directory without modules")
+    build = _read_build(data.get("build")) or Build("built" if data["built_here"] else "runs", (path,))
+    tied = _read_tie(data.get("tied")) if "tied" in data else _tie_of_form_1(data, build)
     config = _unpacked(data["config"])
     btf = _unpacked(data["btf"])
     return Profile(
@@ -162,11 +183,59 @@ def _profile(path: str, target: dict[str, Any], data: dict[str, Any]) -> Profile
         all_certificates=data["all_certificates"],
         entry_points=None if data["entry_points"] is None else frozenset(data["entry_points"]),
         sys_module=None if data["sys_module"] is None else frozenset(data["sys_module"]),
-        built_here=data["built_here"],
+        build=build,
+        built_against=_read_build(data.get("built_against")),
+        tied=tied,
         files=files,
         sources=sources,
         notes=tuple(target["notes"]),
     )
+
+
+def _build(build: Build | None) -> dict[str, Any] | None:
+    """What identifies a build, but for its `.config`, which the profile has in another place."""
+    if build is None:
+        return None
+    return {name: getattr(build, name) for name in _IDENTITY} | {"sources": list(build.sources)}
+
+
+def _read_build(saved: dict[str, Any] | None) -> Build | None:
+    if saved is None:
+        return None
+    if saved["standing"] not in ("runs", "built", "assumed"):
+        raise ValueError(f"a build that {saved['standing']!r}")
+    facts: dict[str, Any] = {name: saved.get(name) for name in _IDENTITY}
+    return Build(sources=tuple(map(str, saved["sources"])), **facts)
+
+
+def _tie(tied: Tie | None) -> dict[str, Any] | None:
+    if tied is None:
+        return None
+    names = tied.names | tied.more() if tied.more and not tied.whole else tied.names
+    return {**tied._replace(more=None)._asdict(), "names": sorted(names)}
+
+
+def _read_tie(saved: dict[str, Any] | None) -> Tie | None:
+    if saved is None:
+        return None
+    if saved["state"] not in ("tied", "assumed", "other"):
+        raise ValueError(f"a table that is {saved['state']!r}")
+    return Tie(
+        saved["state"],
+        str(saved["table"]),
+        tuple(saved["by"]),
+        bool(saved["whole"]),
+        frozenset(saved["names"]),
+        tuple(saved["against"]),
+        saved["other"],
+        bool(saved["configured"]),
+    )
+
+
+def _tie_of_form_1(data: dict[str, Any], build: Build) -> Tie | None:
+    """How a table was tied was not saved: one that no image or modules gave is taken for the kernel's."""
+    given = [one for one in data["symbols"] if one["names_all"] and one["whole"] and not one["inferred"]]
+    return Tie("assumed", given[0]["path"], (), False) if given and build.standing == "runs" else None
 
 
 def _packed(data: bytes) -> str:

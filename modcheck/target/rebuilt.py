@@ -6,10 +6,12 @@ Without an image's table there is what the modules refer to, and the names that 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..module import Module
-from .symvers import Symvers, render
+from ..module import Export, Module
+from .builds import crcs_of
+from .symvers import KERNEL, Symvers, render
 
 if TYPE_CHECKING:
     from .image import Image
@@ -95,3 +97,15 @@ def _inferred(survey: Survey, modules: ModulesDir, names: Symvers | None, lax: b
     rows = [used[row.name]._replace(gpl=row.gpl) if row.name in used else row for row in names]
     table = Symvers(render(rows), f"{names.path}, {modules.path}", whole=False, inferred=True, names_all=True)
     return table, f"{known}; of the others the names, by {names.path}"
+
+
+def of_modules(modules: Sequence[Module]) -> Symvers:
+    """What single modules of the board tell of the kernel's exports: of a module that needs no other, all that it uses
+    is the kernel's own; of others `module_layout` is."""
+    rows = [
+        Export(name, crc, None, "?", KERNEL, inferred=True)
+        for module in modules
+        for name, crc in crcs_of(module).items()
+        if module.depends == () or name == "module_layout"
+    ]
+    return Symvers(render(dict.fromkeys(rows)), ", ".join(one.path for one in modules), whole=False, inferred=True)

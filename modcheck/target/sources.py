@@ -41,6 +41,7 @@ class Sources:
     :ivar kernel: an image that was named
     :ivar images: files that may be the image, the likeliest first
     :ivar release: whose image it must be
+    :ivar modules: single modules of the board
     """
 
     def __init__(self) -> None:
@@ -53,6 +54,7 @@ class Sources:
         self.symvers: str | None = None
         self.board: Board | None = None
         self.profile: Profile | None = None
+        self.modules: list[str] = []
 
 
 def sort_sources(paths: Sequence[str], release: str | None, *, running: bool = False) -> Sources:
@@ -83,7 +85,7 @@ def sort_sources(paths: Sequence[str], release: str | None, *, running: bool = F
         elif _is_archive(path):
             _add_archive(path, release, found)
         elif _is_relocatable(path):
-            raise TargetError(path, "a kernel module (or another object file), and no kernel")
+            found.modules.append(path)
         else:
             _only(path, "image", found.kernel)
             found.kernel = path

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
 
 from ..errors import TargetError
@@ -108,6 +108,21 @@ class Symvers:
         owners = [named[path] for path in cells[2::width]]
         namespaces = cells[4::width] if width == 5 else [""] * self.rows
         return Columns(crcs, names, owners, namespaces, [kind == "EXPORT_SYMBOL_GPL" for kind in kinds])
+
+    @cached_property
+    def kernel_crcs(self) -> dict[str, int | None]:
+        """The kernel's own symbols with their CRCs."""
+        columns = self.columns
+        if columns is None:
+            return {row.name: row.crc for row in self if row.owner == KERNEL}
+        return {name: crc for name, crc, owner in zip(columns.names, columns.crcs, columns.owners) if owner == KERNEL}
+
+    def only(self, names: Collection[str]) -> Symvers:
+        """Those of its rows, which say nothing of other symbols."""
+        lines = (
+            line for line in self._data.splitlines() if line.split(b"\t", 2)[1].decode("utf-8", "replace") in names
+        )
+        return Symvers(b"".join(line + b"\n" for line in lines), self.path, whole=False, inferred=True)
 
     def owner_path(self, name: str) -> str:
         """The path of the module that exports a symbol, as the table has it; empty where it has none."""

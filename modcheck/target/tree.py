@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from ..errors import TargetError, UnreadableError
 from ..files import is_file, is_folder, list_folder, read_bytes, real_path
+from .notes import build_id
 
 _RELEASE_HEADERS = ("include/generated/utsrelease.h", "include/linux/utsrelease.h", "include/linux/version.h")
 _UTS_RELEASE = r'(?m)^#define\s+UTS_RELEASE\s+"([^"]*)"'
@@ -69,6 +70,38 @@ class Tree:
         """EXTRAVERSION in the top Makefile."""
         found = self._search("Makefile", _EXTRAVERSION)
         return found[1] if found else None
+
+    def banner(self) -> str | None:
+        """The line that /proc/version prints of the kernel that was built here last (init/version.c, 2.6.11 to 7.3).
+
+        UTS_VERSION stands in compile.h, since 6.1 in utsversion.h.
+        """
+        texts = [self._text(f"include/generated/{name}") or "" for name in ("compile.h", "utsversion.h")]
+        texts += [self._text("include/linux/compile.h") or ""]  # until 2.6.32
+        defined = dict(re.findall(r'(?m)^#\s*define\s+(\w+)\s+"(.*)"', "\n".join(texts)))
+        release = self.release()
+        words = [defined.get(f"LINUX_{one}") for one in ("COMPILE_BY", "COMPILE_HOST", "COMPILER")]
+        if release is None or None in words or "UTS_VERSION" not in defined:
+            return None
+        by, host, compiler = words
+        return f"Linux version {release[0]} ({by}@{host}) ({compiler}) {defined['UTS_VERSION']}".replace("\\", "")
+
+    def build_id(self) -> str | None:
+        """The build id of its vmlinux; None where there is none, or it was linked anew after Module.symvers was
+        written, as `make Image` does."""
+        path, table = self.vmlinux(), self.symvers()
+        if path is None or table is None:
+            return None
+        from elftools.common.exceptions import ELFError
+        from elftools.elf.elffile import ELFFile  # takes as long as all the rest of a short run
+
+        with suppress(OSError, ELFError):
+            if os.stat(path).st_mtime > os.stat(table).st_mtime + _COPYING:
+                return None
+            with open(path, "rb") as file:
+                section = ELFFile(file).get_section_by_name(".notes")
+                return build_id(section.data(), ELFFile(file).little_endian) if section else None
+        return None
 
     def newer_than_symvers(self) -> tuple[str, float] | None:
         """The header that was written after Module.symvers, and when (seconds since 1970): release or options have

@@ -1,0 +1,38 @@
+"""What a table decided that nothing proves to be of the kernel that runs: under `--strict` it decides nothing.
+
+No check of the kernel's: it compares with what it exports itself, and that is what a table, or a tree, of another build
+does not tell (target/builds.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...module.facts import SHN_UNDEF
+from .. import needs
+from ..concerns import concerns
+from ..facts import Answer, Load, Unknown
+
+
+@concerns(targets=lambda target: target.tied is not None and target.tied.state == "assumed")
+def proof(load: Load) -> Iterator[Answer]:
+    """Each import that the table has, and the CRC of module_layout."""
+    tied = load.target.tied
+    if not load.strict or tied is None:
+        return
+    names = [one.name for one in load.module.symbols if one.shndx == SHN_UNDEF and _of_table(load, one.name)]
+    if load.target.modversions is not False and load.target.symbols:
+        names += [name for name in ("module_layout", "struct_module") if load.target.symbols.find(name)]
+    unproven = tied.unproven(names)
+    if unproven:
+        rule = "symbol-version" if load.target.modversions is not False else "unknown-symbol"
+        yield Unknown(rule, needs.PROOF.format(table=tied.table))
+    if not tied.configured and not unproven and load.target.option("MODULE_SIG_FORCE") == "n":
+        yield Unknown("signature", needs.SIGNED)
+
+
+def _of_table(load: Load, name: str) -> bool:
+    """Whether what the module gets for a name is what a table says, and no module at hand."""
+    rows = load.view.find(name)
+    symbols = load.target.symbols
+    return bool(rows and symbols and rows[0] in symbols.find(name))

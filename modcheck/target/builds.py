@@ -1,0 +1,235 @@
+"""Which build of a kernel a source describes, and whether a tree's table is of the build that runs.
+
+What runs is an image, a capture, `/proc`, the board's modules, and what options state of the board; what was built is a
+tree, or a table. One build has one build id, one banner, one CRC for a symbol, one size of struct module. Where both
+sides know such a fact and it differs, they are two builds; where it agrees, that proves as much as the fact covers: the
+build id and the banner (`include/generated/compile.h`, `utsversion.h`: init/version.c) the whole table, a CRC its own
+symbol. Equal releases and options prove nothing: a kernel is built again under the same name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from ..module.facts import STB_WEAK, Module
+from .kconfig import Config
+from .options import identifying
+from .symvers import Symvers
+
+Standing = Literal["runs", "built", "assumed"]
+State = Literal["tied", "assumed", "other"]
+
+
+class Witness(NamedTuple):
+    """A file of the board that names symbols of its kernel, each with its CRC (None where the kernel has none)."""
+
+    path: str
+    crcs: Mapping[str, int | None]
+    listed: bool = False
+    """whether a whole table of its build has each of them: what an in-tree module uses"""
+    all_of_kernel: bool = False
+    """whether they are all that the kernel itself exports"""
+
+
+@dataclass(slots=True)
+class Build:
+    """What identifies one build of a kernel; None where it is not known.
+
+    :ivar sources: the files and options that describe it
+    :ivar standing: `runs`; `built`: a tree alone, judged for the kernel that it builds; `assumed`: a loose table
+    :ivar origins: fact name: where it came from
+    """
+
+    standing: Standing
+    sources: tuple[str, ...] = ()
+    release: str | None = None
+    version: str | None = None
+    banner: str | None = None
+    """the line of /proc/version"""
+    build_id: str | None = None
+    """hexadecimal digits, of the note that the linker made"""
+    vermagic: str | None = None
+    arch: str | None = None
+    this_module_size: int | None = None
+    module_layout: int | None = None
+    """the CRC of that symbol"""
+    config: Config | None = None
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+
+class Tie(NamedTuple):
+    """How a table is tied to the kernel that runs.
+
+    `tied`: it is of that build; `assumed`: nothing contradicts it; `other`: it is of another build, and no fact of the
+    target but the symbols in `names`.
+    """
+
+    state: State
+    table: str
+    """the path of the table, or of the tree"""
+    by: tuple[str, ...]
+    """kinds of evidence for it, the strongest first: `build-id`, `banner`, `modules-directory`, `stated`, `exports`,
+    `crcs`, `config`, `release`"""
+    whole: bool
+    """whether all of the table is proven"""
+    names: frozenset[str] = frozenset()
+    """the symbols that are proven"""
+    against: tuple[str, ...] = ()
+    """what differs, in words"""
+    other: str | None = None
+    """of another build: which, in a word"""
+    configured: bool = True
+    """whether the board's own `.config` is known"""
+    more: Callable[[], frozenset[str]] | None = None
+    """finds the symbols that all modules of the board prove, which takes seconds"""
+
+    def unproven(self, names: Sequence[str]) -> list[str]:
+        """Those of the symbols that nothing proves to be the running kernel's own."""
+        if self.whole:
+            return []
+        found = [name for name in names if name not in self.names]
+        if found and self.more:
+            proven = self.more()
+            found = [name for name in found if name not in proven]
+        return found
+
+
+def tie(
+    runs: Build,
+    built: Build,
+    table: Symvers | None,
+    path: str,
+    witnesses: Sequence[Witness],
+    *,
+    stated: bool = False,
+    own: bool = False,
+    more: Callable[[], frozenset[str]] | None = None,
+) -> Tie:
+    """Whether `built`, and its table, are of the build that runs.
+
+    :param path: how the table, or the tree, is called
+    :param witnesses: files of the board that name symbols
+    :param stated: whether the user has said so
+    :param own: whether the table came with the board's modules
+    """
+    proven, contradicted = _compared(table, witnesses)
+    strong = [*_differing(runs, built), *contradicted]
+    named = _one_release(runs, built)
+    configured = runs.config is not None
+    if strong or (named is False and not (stated or _same(runs, built))):
+        told = (*([_two("release", runs, built)] if named is False else []), *strong)
+        other = built.release if named is False else None
+        return Tie("other", path, (), False, frozenset(proven), told, other, configured, more)
+    by = [kind for kind in ("build_id", "banner") if _both(runs, built, kind)]
+    by = [kind.replace("_", "-") for kind in by] + (["modules-directory"] if own else [])
+    if by:
+        return Tie("tied", path, tuple(by), True, configured=configured)
+    by = ["stated"] if stated else []
+    exported = [one for one in witnesses if one.all_of_kernel and table]
+    by += ["exports"] if exported else []
+    by += ["crcs"] if proven and any(not one.all_of_kernel for one in witnesses) else []
+    by += ["config"] if runs.config and built.config else []
+    by += ["release"] if named else []
+    return Tie("tied" if stated else "assumed", path, tuple(by), stated, frozenset(proven), configured=configured,
+               more=more)  # fmt: skip
+
+
+def differing(one: Build, other: Build, table: Symvers | None = None, witness: Symvers | None = None) -> str:
+    """The first fact in which two builds of the same standing differ, in words; empty where they may be one."""
+    told = [_two("release", one, other)] if _one_release(one, other) is False else []
+    told += _differing(one, other)
+    if table is not None and witness is not None and not told:
+        told += _compared(table, [witness_of(witness)])[1]
+    return next(iter(told), "")
+
+
+def crcs_of(module: Module) -> dict[str, int | None]:
+    """The symbols that a module was built to use, each with its CRC; without CRCs those that must be there."""
+    if module.versions is None and module.versions_ext is None:
+        return {one.name: None for one in module.undefined if one.bind != STB_WEAK}
+    recorded = (*reversed(module.versions or ()), *reversed(module.versions_ext or ()))
+    return {name: crc & 0xFFFFFFFF for name, crc in recorded if name}
+
+
+def witnesses_of(modules: Sequence[Module]) -> list[Witness]:
+    """Modules of the board as witnesses; what came with the kernel uses nothing but what its build exports."""
+    return [Witness(one.path, crcs_of(one), one.info("intree") is not None) for one in modules]
+
+
+def witness_of(table: Symvers) -> Witness:
+    """A kernel's table as a witness of what the kernel exports."""
+    return Witness(table.path, table.kernel_crcs, True, table.has_kernel)
+
+
+def _one_release(runs: Build, built: Build) -> bool | None:
+    return None if None in (runs.release, built.release) else runs.release == built.release
+
+
+def _both(runs: Build, built: Build, fact: str) -> bool:
+    """Whether both know the fact, and it is the same."""
+    return getattr(runs, fact) is not None and getattr(runs, fact) == getattr(built, fact)
+
+
+def _same(runs: Build, built: Build) -> bool:
+    """Whether the build id says so: a release can be set anew without a build (`uname` of a container), an id not."""
+    return _both(runs, built, "build_id")
+
+
+def _two(fact: str, runs: Build, built: Build) -> str:
+    """A fact on both sides, with where it comes from."""
+    sides = (f"{getattr(one, fact)} ({one.origins.get(fact) or ', '.join(one.sources)})" for one in (runs, built))
+    return f"{fact.replace('_', ' ')}: {', '.join(sides)}"
+
+
+def _differing(runs: Build, built: Build) -> Iterator[str]:
+    """What of the facts that every build has alone differs, in words."""
+    for fact in ("arch", "build_id", "banner", "this_module_size"):
+        ours, theirs = getattr(runs, fact), getattr(built, fact)
+        if None not in (ours, theirs) and ours != theirs:
+            yield _two(fact, runs, built)
+    if runs.vermagic and built.vermagic and _flags(runs.vermagic) != _flags(built.vermagic):
+        yield _two("vermagic", runs, built)
+    if runs.config and built.config:
+        for one in identifying(runs.config, built.config):
+            yield f"CONFIG_{one.option}: {one.one} in {runs.config.path}, {one.other} in {built.config.path}"
+
+
+def _flags(vermagic: str) -> list[str]:
+    """The words of a vermagic behind the release."""
+    return vermagic.split()[1:]
+
+
+def _compared(table: Symvers | None, witnesses: Sequence[Witness]) -> tuple[set[str], list[str]]:
+    """The symbols of the table that the board's files have as well, with the same CRC; what they have otherwise."""
+    proven: set[str] = set()
+    told: list[str] = []
+    for witness in witnesses:
+        agreeing, others = _against(table, witness) if table else (set(), [])
+        proven |= agreeing
+        if others:
+            told.append(others[0] + (f" (and {len(others) - 1} more)" if len(others) > 1 else ""))
+    return proven, told
+
+
+def _against(table: Symvers, witness: Witness) -> tuple[set[str], list[str]]:
+    """Of one witness: the symbols that agree, and in words what does not."""
+    whole = witness.all_of_kernel
+    rows = table.kernel_crcs if whole else {name: row.crc for name in witness.crcs if (row := table.get(name))}
+    told: list[str] = []
+    if table.has_crcs:
+        pairs = [(name, crc, rows[name]) for name, crc in witness.crcs.items() if crc is not None and name in rows]
+        agreeing = {name for name, crc, other in pairs if crc == other}
+        told += [
+            f"CRC of {name}: 0x{crc:08x} in {witness.path}, 0x{other or 0:08x} in {table.path}"
+            for name, crc, other in pairs
+            if crc != other
+        ]
+    else:
+        agreeing = {name for name, crc in witness.crcs.items() if not crc and name in rows}
+    if whole or (witness.listed and table.whole):
+        told += [f"{name}: in {witness.path}, not in {table.path}" for name in witness.crcs if name not in rows]
+    if whole:
+        told += [f"{name}: in {table.path}, not in {witness.path}" for name in rows if name not in witness.crcs]
+    return agreeing, told
