@@ -12,9 +12,10 @@ _FILES = (
     ("/proc/config.gz, or /boot/config-{release}", "--config"),
     ("the output of `uname -r`", "--release"),
     ("/lib/modules/{release}", "--modules-dir"),
+    ("a module that the board has loaded and that uses these symbols, of /lib/modules/{release}", "--target"),
     ("/boot/vmlinuz-{release}, or the kernel image that the board boots", "--kernel"),
 )
-CONFIG, RELEASE, MODULES, IMAGE = range(4)
+CONFIG, RELEASE, MODULES, MODULE, IMAGE = range(5)
 
 
 def fetch(prediction: Prediction, target: Target) -> tuple[Fetch, ...]:
@@ -71,7 +72,9 @@ def _files(unknown: Unknown, prediction: Prediction, target: Target) -> tuple[in
     if needs.SYMVERS in text:
         # the image tells what the kernel itself exports; modpost knew whether the module needs other modules
         found += [IMAGE] if module.depends == () and not module.exports else [IMAGE, MODULES]
-    if needs.CONFIG in text or needs.FORCE_LOAD in text:
+    if text.startswith(needs.PROOF.partition("{")[0]):
+        found.append(MODULE)
+    if needs.CONFIG in text or needs.FORCE_LOAD in text or needs.SIGNED in text:
         found.append(CONFIG)
     if needs.RELEASE in text:
         found.append(RELEASE)

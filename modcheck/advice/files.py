@@ -191,6 +191,21 @@ def retpoline(case: Case) -> Iterator[Cause]:
     )
 
 
+def other_build(case: Case) -> Iterator[Cause]:
+    """What was given beside the board is of another build."""
+    tied = case.target.tied
+    open_ = tuple(unknown.rule for unknown in case.prediction.unchecked if unknown.needs == needs.SYMVERS)
+    if tied is None or tied.state != "other" or not open_:
+        return
+    known = headers(case.target.release or "")
+    steps = (
+        *((f"{known.install}    # its Module.symvers lies in /usr/src",) if known else ()),
+        "# or take the table from the board: modcheck symvers board.tar -o Module.symvers (modcheck capture makes it)",
+    )
+    why = f"{tied.table} is of another build than the kernel that runs: what it exports is not known"
+    yield Cause("other-build", "certain", why, tied.against, steps, tuple(dict.fromkeys(open_)))
+
+
 def no_table(case: Case) -> Iterator[Cause]:
     """What the kernel exports is not known, or not its CRCs."""
     lacking = [unknown for unknown in case.prediction.unchecked if unknown.needs in (needs.CRCS, needs.SYMVERS)]

@@ -11,6 +11,8 @@ from functools import lru_cache
 from ..loader.causes import Cause
 from ..loader.stages.license import GPL_COMPATIBLE
 from ..target.facts import Symbols
+from ..target.kconfig import Config
+from ..target.made_symbols import options_of
 from .case import Case, some
 from .crcs import extra_symbols
 
@@ -18,6 +20,37 @@ from .crcs import extra_symbols
 _ALIKE = 0.78
 #: symbols of which similar names are looked for, and names that are looked at for each
 _LOOKED_UP, _LOOKED_AT = 3, 100
+
+
+def made_by_option(case: Case) -> Iterator[Cause]:
+    """Symbols that an option of the module's tree puts into it, and that the kernel was built without."""
+    own, kernels = _tree_config(case), case.target.config
+    if own is None or kernels is None:
+        return
+    finding = case.found("unknown-symbol")
+    names = [str(one["symbol"]) for one in finding.symbols] if finding else list(case.module.imports)
+    rules = ("unknown-symbol",) if finding or case.lacks("unknown-symbol") else ()
+    made: dict[str, list[str]] = {}
+    for name in names if rules else ():
+        for option in options_of(name, case.module.arch):
+            if own.get(option) != kernels.get(option):
+                made.setdefault(option, []).append(name)
+    for option, symbols in made.items():
+        state = f"{own.get(option)} in {own.path}, {kernels.get(option)} in {kernels.path}"
+        yield Cause(
+            "made-by-option",
+            "certain" if finding else "likely",
+            f"CONFIG_{option} puts {some(symbols)} into the module, and is not the same in the kernel",
+            (f"CONFIG_{option}: {state}",),
+            (*case.take_config(), case.prepare, *case.rebuild()),
+            rules,
+        )
+
+
+def _tree_config(case: Case) -> Config | None:
+    """The .config of the tree that the module was built in, or else of the one that was given."""
+    built = case.target.built_against
+    return case.own_config or (built.config if built else None)
 
 
 def unknown_symbols(case: Case) -> Iterator[Cause]:

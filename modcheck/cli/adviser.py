@@ -40,9 +40,9 @@ class Adviser:
         from ..target.built import NOTHING, read_built
 
         module = prediction.module
-        tree, tied = self.target.tree, self.target.tied
-        kernels = tied is None or tied.state != "other"
-        built = read_built(module.path, module.vermagic, tree, kernels=kernels) if told or tree else NOTHING
+        against, kernels = self.target.built_against, self.target.tree
+        tree = kernels or (against.tree if against else None)
+        built = read_built(module.path, module.vermagic, tree, kernels=kernels is not None) if told or tree else NOTHING
         return advise(prediction, self.target, built, self._types(prediction, built.tree and built.tree.path, look))
 
     def _types(self, prediction: Prediction, tree: str | None, look: bool) -> tuple[TypeChange, ...]:

@@ -135,6 +135,7 @@ def read_target(
     runs.version_of_release()
     if modules_dir is not None:
         runs.read_modules(os.fspath(modules_dir))
+        runs.release_of_modules()
     elif saved:
         runs.use_saved_modules(saved)
     described = bool(runs.sources or runs.modules or saved)

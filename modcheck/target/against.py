@@ -30,7 +30,6 @@ class Against:
     """The trees and tables given, as one build.
 
     :ivar facts: what they tell
-    :ivar tree: a tree among them
     :ivar table: the kernel's table
     :ivar tables: that, and those of out-of-tree modules
     :ivar loose: whether the table lies in no tree: nothing tells what it is of
@@ -48,6 +47,7 @@ class Against:
         around = [Tree(folder) for table in kernels if is_tree(folder := os.path.dirname(table.path) or ".")]
         self.loose = bool(kernels) and not around
         self.facts = Collector()
+        self._dropped: Build | None = None
         self.trees = list({real_path(tree.path): tree for tree in (*trees, *around)}.values())
         for tree in self.trees:
             self._add(tree, None if self.loose else next(iter(kernels), None))
@@ -75,10 +75,6 @@ class Against:
         self.facts.version_of_release()
 
     @property
-    def tree(self) -> Tree | None:
-        return self.trees[0] if self.trees else None
-
-    @property
     def describes(self) -> bool:
         """Whether any of them tells of a kernel."""
         return bool(self.facts.sources) or self.table is not None
@@ -90,7 +86,9 @@ class Against:
 
     @property
     def build(self) -> Build:
-        """What identifies the build."""
+        """What identifies the build that modules are made against."""
+        if self._dropped:
+            return self._dropped
         build = self.facts.build("assumed" if self.loose and not self.facts.sources else "built")
         build.module_layout = Symbols([self.table]).module_layout if self.table else None
         build.sources = build.sources or (self.path,)
@@ -116,6 +114,7 @@ class Against:
         nothing = Build("built")
         if why := differing(nothing, nothing, table, other):
             paths = ", ".join(self.facts.sources)
+            self._dropped = self.facts.build("built")
             self.facts = Collector()
             self.facts.notes.append(f"{paths} is of another build than {table.path}, and nothing of it is used: {why}")
 
@@ -147,15 +146,16 @@ def one_target(
     other_arch = runs.arch.value and against.facts.arch.value and runs.arch.value[0] != against.facts.arch.value[0]
     if not (described or other_arch):
         tied = None
+        standing: Standing = "built" if against.facts.sources else "assumed"
         if stated or against.loose:
             by = ("stated",) if stated else ()
             tied = Tie("tied" if stated else "assumed", against.path, by, stated, configured=False)
         runs.join(against.facts)
-        return _finished(runs, against, [], against.build.standing, tied)
+        return _finished(runs, against, [], standing, tied)
     witnesses = _witnesses(runs, saved, names)
     tied = tie(
         runs.build("runs"),
-        against.build,
+        against.facts.build("built"),
         against.table,
         against.path,
         witnesses,
@@ -185,12 +185,9 @@ def _finished(
     """:param tables: the kernel's, where they are not what was built against"""
     if tied and tied.state == "other":
         tables += [table for table in against.tables if table is not against.table and not table.has_kernel]
-        runs.tree = against.tree
     else:
         tables += against.tables
-    if runs.reference and runs.reference.vermagic and not runs.release.value:
-        runs.release.give(runs.reference.vermagic.split(" ")[0], runs.reference.path)
-    runs.version_of_release()
+    runs.release_of_modules()
     if tables and not any(table.has_kernel or table.inferred for table in tables):
         runs.notes.append(f"{tables[0].path} has no symbols of vmlinux: it is a module's own table, and no kernel's")
     return runs.finish(tables, standing, against.build if against.describes else built, tied)

@@ -56,6 +56,8 @@ class Build:
     module_layout: int | None = None
     """the CRC of that symbol"""
     config: Config | None = None
+    tree: str | None = None
+    """its build or headers directory"""
     origins: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -115,6 +115,12 @@ class Collector:
                 told = f"CONFIG_{option.option} is {option.other}, but {self.config.origin} says {option.one}"
                 raise TargetError(origin, f"{told}: a target is one kernel")
 
+    def release_of_modules(self) -> None:
+        """The release that modules of the build are for."""
+        if self.reference and self.reference.vermagic and not self.release.value:
+            self.release.give(self.reference.vermagic.split(" ")[0], self.reference.path)
+        self.version_of_release()
+
     def version_of_release(self) -> None:
         """A release tells the version, too: `6.1.99-rockchip-rk3588`, or at least the series: `6.1.0-56-amd64`."""
         if self.release.value:
@@ -274,6 +280,7 @@ class Collector:
             arch,
             size,
             config=config,
+            tree=self.tree.path if self.tree else None,
             origins=origins,
         )
 

@@ -191,11 +191,11 @@ class Target:
     sys_module: frozenset[str] | None = None
     """the folders in /sys/module before any module is loaded; a module of that name is refused"""
     tree: str | None = None
-    """the build or headers directory given, of this build or of another, as `tied` says"""
+    """its build or headers directory"""
     build: Build | None = None
     """which build of a kernel it is"""
     built_against: Build | None = None
-    """the tree that modules are built in, or the table: of the same build, or of another, as `tied` says"""
+    """the tree or table that was given as what modules are built against: of the same build, or of another"""
     tied: Tie | None = None
     """how that table is tied to the kernel that runs; None where there is nothing to tie"""
     sources: Mapping[str, str] = field(default_factory=dict)

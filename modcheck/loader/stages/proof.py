@@ -12,6 +12,7 @@ from ...module.facts import SHN_UNDEF
 from .. import needs
 from ..concerns import concerns
 from ..facts import Answer, Load, Unknown
+from .signature import trusted_key
 
 
 @concerns(targets=lambda target: target.tied is not None and target.tied.state == "assumed")
@@ -27,7 +28,7 @@ def proof(load: Load) -> Iterator[Answer]:
     if unproven:
         rule = "symbol-version" if load.target.modversions is not False else "unknown-symbol"
         yield Unknown(rule, needs.PROOF.format(table=tied.table))
-    if not tied.configured and not unproven and load.target.option("MODULE_SIG_FORCE") == "n":
+    if not (unproven or tied.configured or trusted_key(load)):
         yield Unknown("signature", needs.SIGNED)
 
 
