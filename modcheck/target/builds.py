@@ -15,7 +15,6 @@ from typing import Literal, NamedTuple
 
 from ..module.facts import STB_WEAK, Module
 from .kconfig import Config
-from .options import identifying
 from .symvers import Symvers
 
 Standing = Literal["runs", "built", "assumed"]
@@ -194,6 +193,8 @@ def _differing(runs: Build, built: Build) -> Iterator[str]:
     if runs.vermagic and built.vermagic and _flags(runs.vermagic) != _flags(built.vermagic):
         yield _two("vermagic", runs, built)
     if runs.config and built.config:
+        from .options import identifying  # takes as long as a table
+
         for one in identifying(runs.config, built.config):
             yield f"CONFIG_{one.option}: {one.one} in {runs.config.path}, {one.other} in {built.config.path}"
 

@@ -20,7 +20,6 @@ from .builtin import Builtin, read_builtin
 from .certificates import Certificate, signed_by
 from .facts import Symbols, Target
 from .kconfig import Config, read_config
-from .options import identifying
 from .symvers import Symvers
 from .tree import Tree
 from .vendor import find_vendor
@@ -95,6 +94,7 @@ class Collector:
         self.banner: Fact[str] = Fact("banner", [])
         self.build_id: Fact[str] = Fact("build id", [])
         self.tree: Tree | None = None
+        self._identified = False
         self.sources: list[str] = []
         self.board_modules: list[Module] = []
         self.sys_module: Fact[frozenset[str]] = Fact("sys_module", notes)
@@ -110,6 +110,8 @@ class Collector:
                 why = f"{fact.name} is {other}, but {fact.origin} says {one}: a target is one kernel"
                 raise TargetError(origin, why)
         for config, origin in self.config.others:
+            from .options import identifying
+
             assert self.config.value
             for option in identifying(self.config.value, config)[:1]:
                 told = f"CONFIG_{option.option} is {option.other}, but {self.config.origin} says {option.one}"
@@ -258,9 +260,10 @@ class Collector:
 
     def build(self, standing: Standing) -> Build:
         """What identifies the build that all this is of."""
-        if self.tree:
+        if self.tree and not self._identified:
             self.banner.give(self.tree.banner(), self.tree.path)
             self.build_id.give(self.tree.build_id(), self.tree.path)
+            self._identified = True
         facts: tuple[Fact[Any], ...] = (self.release, self.banner, self.build_id, self.vermagic, self.arch,
                                         self.this_module_size)  # fmt: skip
         origins = {fact.name.replace(" ", "_"): fact.origin for fact in facts if fact.value is not None}
