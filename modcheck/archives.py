@@ -127,6 +127,13 @@ class Archive:
         """Whether `name` leads to a regular file."""
         return self._find(name) in self._members
 
+    def dead_link(self, name: str) -> str | None:
+        """Where the link `name` leads, if that is nothing; None for what is no such link."""
+        folder, _, last = _normal(name).rpartition("/")
+        here = self._find(folder) or ""
+        member = self._members.get(f"{here}/{last}" if here else last)
+        return member.link if member and not (self.is_file(name) or self.is_folder(name)) else None
+
     def is_folder(self, name: str) -> bool:
         """Whether `name` leads to a folder."""
         return self._find(name) in self._folders
@@ -136,7 +143,8 @@ class Archive:
         return list(self._folders.get(self._find(name) or "", {})) if self.is_folder(name) else []
 
     def below(self, name: str) -> list[str]:
-        """All files below the folder `name`, as paths from there, sorted; each folder once, whatever links to it."""
+        """All files below the folder `name`, and links that lead nowhere, as paths from there, sorted; each folder
+        once, whatever links to it."""
         seen: set[str] = set()
         found: list[str] = []
         waiting = [""]
@@ -148,7 +156,7 @@ class Archive:
             seen.add(real)
             for one in self._folders[real]:
                 path = f"{folder}/{one}" if folder else one
-                (found if self.is_file(f"{name}/{path}") else waiting).append(path)
+                (waiting if self.is_folder(f"{name}/{path}") else found).append(path)
         return sorted(found)
 
     def read(self, name: str, path: str) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ..errors import ModcheckError, TargetError
-from ..files import SUFFIXES, find_modules
+from ..files import SUFFIXES, dead_link, find_modules, is_folder
 from ..loader import LOADERS
 from ..loader.facts import Prediction
 from ..module import Module, read_module
@@ -139,11 +139,15 @@ def fail_in_formats(error: ModcheckError, outputs: Sequence[tuple[str, str | Non
 def expand(paths: Sequence[str]) -> Iterator[str | tuple[str, str]]:
     """The files at `paths`, folders expanded; path and reason for a folder that cannot be read, or is empty."""
     for path in paths:
-        if not os.path.isdir(path):
+        if os.path.isfile(path) or not is_folder(path):
             yield path
             continue
         unreadable: list[OSError] = []
-        found = find_modules(path, unreadable.append)
+        links = {one: dead_link(one) for one in find_modules(path, unreadable.append)}
+        found = [one for one, link in links.items() if link is None]
+        for one, link in links.items():
+            if link is not None:
+                fail(ModcheckError(one, f"{link}: passed over"))
         yield from ((error.filename, (error.strerror or str(error)).lower()) for error in unreadable)
         if not found and not unreadable:
             yield path, "no modules below this directory (*.ko, *.ko.gz, *.ko.xz, *.ko.zst)"

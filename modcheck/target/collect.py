@@ -240,12 +240,9 @@ class Collector:
 
         :raises TargetError: there are no modules in it, or those of two kernels
         """
-        from .modules_dir import ModulesDir
+        from .modules_dir import ModulesDir, installed_modules
 
-        modules = find_modules(path, follow=True)
-        if not modules:
-            hint = "; an archive goes to --target" if os.path.isfile(path) else ""
-            raise TargetError(path, f"no modules below this directory (*.ko, *.ko.gz, *.ko.xz, *.ko.zst){hint}")
+        modules = installed_modules(path, self.notes)
         own = os.path.join(path, "kernel", "")
         self.read_reference([one for one in modules if one.startswith(own)] or modules)
         self.modules = ModulesDir(path, modules)

@@ -15,13 +15,31 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import NamedTuple
 
-from ..errors import UnreadableError
-from ..files import is_file, read_bytes
+from ..errors import TargetError, UnreadableError
+from ..files import dead_link, find_modules, is_file, read_bytes, real_path
 from ..module import PARTS, Export, Module, read_module
 from ..module.facts import STB_WEAK, exports_by_name
 from ..version import parse_version
 from .kmod import Depmod, Modprobe, Softdeps, configuration, read_lines, underscores
 from .symvers import KERNEL, Symvers, owner_name, render
+
+#: what leads from a modules directory to where its kernel was built
+_TREES = ("build", "source")
+
+
+def installed_modules(path: str, notes: list[str]) -> list[str]:
+    """The modules below `path`, links to directories followed, but `build` and `source`; `notes` gets what is amiss.
+
+    :raises TargetError: there are none
+    """
+    found = find_modules(path, follow=True, without=_TREES)
+    dead = {one: link for one in found if (link := dead_link(one))}
+    notes += [f"{one} is {link}: passed over" for one, link in dead.items()]
+    modules = [one for one in found if one not in dead]
+    if not modules:
+        hint = "; an archive goes to --target" if os.path.isfile(path) else ""
+        raise TargetError(path, f"no modules below this directory (*.ko, *.ko.gz, *.ko.xz, *.ko.zst){hint}")
+    return modules
 
 
 class Survey(NamedTuple):
@@ -274,7 +292,7 @@ class ModulesDir:
     def relative(self, path: str) -> str | None:
         """A file's path within the directory; None for one that lies elsewhere."""
         folder, file = os.path.split(path)
-        inside = os.path.relpath(os.path.realpath(folder), os.path.realpath(self.path))
+        inside = os.path.relpath(real_path(folder), real_path(self.path))
         if inside == os.pardir or inside.startswith(os.pardir + os.sep):
             return None
         return os.path.normpath(os.path.join(inside, file))

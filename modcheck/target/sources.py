@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import TargetError
 from ..files import beginning, is_file, is_folder, list_folder, mount
+from ..roots import unpacked
 from .tree import Tree, find_tree, is_tree
 
 if TYPE_CHECKING:
@@ -179,6 +180,7 @@ def _root(root: str, release: str | None, found: Sources) -> None:
     if folder is None and not images and found.board is None:
         found.trees.append(find_tree(root, release))
         return
+    unpacked(root)
     found.images += images
     found.release = found.release or name
     if folder and is_modules_dir(folder):
