@@ -23,7 +23,7 @@ from typing import IO, Any, NamedTuple
 
 from .errors import ModcheckError, TargetError, UnreadableError
 from .files import LIMIT as MEMBER_LIMIT
-from .files import compression, decoder
+from .files import beginning, compression, decoder
 
 #: most bytes that an archive may come to, twice the largest kernel package with its modules, and most of its members
 LIMIT, MEMBERS = 4 << 30, 500_000
@@ -45,7 +45,10 @@ class Member(NamedTuple):
 
 
 class Archive:
-    """What one or several archives hold, as one file system; of two members with one name the later one counts."""
+    """What one or several archives hold, as one file system; of two members with one name the later one counts.
+
+    :ivar packages: whether they are a distribution's packages
+    """
 
     def __init__(self, paths: Sequence[str]) -> None:
         """Index the archives at `paths`.
@@ -57,6 +60,7 @@ class Archive:
         weakref.finalize(self, kept.close)
         self._members: dict[str, Member] = {}
         self._folders: dict[str, dict[str, None]] = {"": {}}
+        self.packages = bool(paths) and all(map(_is_package, paths))
         for path in paths:
             try:
                 for name, member in _members(path, kept):
@@ -189,6 +193,10 @@ def is_archive(path: str) -> bool:
     except Exception:  # also what no codec can read is no archive
         return False
     return archive_kind(start) is not None
+
+
+def _is_package(path: str) -> bool:
+    return beginning(path, len(_DEB)).startswith((_DEB, _RPM))
 
 
 def archive_kind(start: bytes) -> str | None:

@@ -53,6 +53,12 @@ def _inside(path: str | os.PathLike[str]) -> tuple[Archive, str] | None:
     return None
 
 
+def in_package(path: str | os.PathLike[str]) -> bool:
+    """Whether `path` leads into a package, or into some of them."""
+    found = _inside(path)
+    return found is not None and found[0].packages
+
+
 def is_file(path: str | os.PathLike[str]) -> bool:
     """Whether a regular file is there."""
     found = _inside(path)

@@ -140,8 +140,9 @@ def read_target(
         work.use_saved_modules(profile)
     for tree in trees:
         work.read_tree(tree, tables)
-    if work.reference and work.reference.vermagic and not work.release.value:
-        work.release.give(work.reference.vermagic.split(" ")[0], work.reference.path)
+    shown = work.reference or work.witness
+    if shown and shown.vermagic and not work.release.value:
+        work.release.give(shown.vermagic.split(" ")[0], shown.path)
     work.version_of_release()
     if not any(table.has_kernel for table in tables):
         tables += profile.tables if profile else work.rebuilt_tables(board.exports() if board else None)

@@ -73,6 +73,7 @@ class Collector:
         self.vendor: Fact[str] = Fact("vendor", notes)
         self.vermagic: Fact[str] = Fact("vermagic", notes)
         self.reference: Module | None = None
+        self.witness: Module | None = None
         self.entry_points: set[int] = set()
         self.saved_entry_points: frozenset[int] | None = None
         self.seed: Fact[str] = Fact("randstruct seed", notes)
@@ -270,10 +271,27 @@ class Collector:
         releases = {module.vermagic.split(" ")[0] for module in found if module.vermagic}
         if len(releases) > 1:
             raise TargetError(found[0].path, f"beside it lie modules of another kernel: {', '.join(sorted(releases))}")
+        if not found and self.reference is None:
+            self._read_others(paths)
         for module in found:
             self.arch.give((module.arch, module.elf.endianness) if module.arch else None, module.path)
         self.reference = found[0] if found else self.reference
         self.entry_points.update(offset for module in found for _, offset in module.entry_points)
+
+    def _read_others(self, paths: Sequence[str]) -> None:
+        """Modules that do not say that they came with the kernel: before 3.2 none does; since then they tell for which
+        kernel they were installed, and nothing of how it was built."""
+        from .modules_dir import agreed
+
+        module = agreed(paths, self.notes)
+        if module is None:
+            return
+        self.arch.give((module.arch, module.elf.endianness) if module.arch else None, module.path)
+        version = parse_version(module.vermagic or "")
+        if version and not version.since(3, 2):
+            self.reference = module
+        else:
+            self.witness = module
 
     def _entry_points(self) -> frozenset[int] | None:
         """Where modules of the kernel's own build set pointers in struct module; None where none was used."""
@@ -323,6 +341,8 @@ class Collector:
             origin = f"computed from release, version, {self.config.origin} and architecture"
             vermagic.give(compose(release, self.version.value, config, arch, self.seed.value), origin)
         self._use_reference()
+        if self.witness and self.witness.vermagic and self.witness.vermagic.split(" ")[0] == release:
+            vermagic.give(self.witness.vermagic, self.witness.path)
         if self.this_module_size.value is None and self.btf.value and _since_6_4(self.version.value):
             self.this_module_size.give(self.btf.value.struct_size("module"), f"{self.btf.origin} (BTF)")
         if config and config.on("SYSTEM_REVOCATION_LIST"):

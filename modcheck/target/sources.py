@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 #: files by which a modules directory is known; the last lies beside every out-of-tree module as well
 _LISTS = ("modules.dep", "modules.builtin", "modules.order")
+_MODULES = ("lib/modules", "usr/lib/modules")
 #: where a root file system, or a package that is unpacked, keeps what belongs to one release
 _IMAGES = (
     "boot/vmlinuz-{}", "boot/vmlinux-{}", "boot/Image-{}", "boot/zImage-{}", "boot/uImage-{}", "boot/kernel-{}",
@@ -157,7 +158,8 @@ def is_modules_dir(path: str) -> bool:
     installed = os.path.basename(os.path.dirname(os.path.abspath(path))) == "modules"
     lists = _LISTS if installed else _LISTS[:-1]
     known = any(is_file(os.path.join(path, name)) for name in lists) or (
-        installed and is_folder(os.path.join(path, "kernel"))  # as packages have it that hold the modules alone
+        # as packages have it that hold the modules alone, or as a wrong INSTALL_MOD_PATH makes it
+        installed and (is_folder(os.path.join(path, "kernel")) or is_folder(os.path.join(path, "lib/modules")))
     )
     return known and not is_tree(path)
 
@@ -176,6 +178,8 @@ def _root(root: str, release: str | None, found: Sources) -> None:
         raise TargetError(root, f"holds {', '.join(modules)}, and not {release}")
     name = release if release in modules or not modules else next(iter(modules))
     folder = modules.get(name or "")
+    if not modules:  # Android's has all modules in one folder, whatever their release
+        folder = next((path for path in (os.path.join(root, one) for one in _MODULES) if is_modules_dir(path)), None)
     images = [path for path in _places(root, _IMAGES, name, folder) if is_file(path)] or _any_image(root)
     if folder is None and not images and found.board is None:
         found.trees.append(find_tree(root, release))
@@ -195,7 +199,7 @@ def _root(root: str, release: str | None, found: Sources) -> None:
 def _releases(root: str) -> dict[str, str]:
     """The kernels whose modules, or whose image, a root file system holds: release and folder of the modules."""
     found: dict[str, str] = {}
-    for folder in ("lib/modules", "usr/lib/modules"):
+    for folder in _MODULES:
         for name in list_folder(os.path.join(root, folder)):
             path = os.path.join(root, folder, name)
             if is_modules_dir(path) or any(is_file(os.path.join(path, image)) for image in ("vmlinuz", "vmlinux")):
