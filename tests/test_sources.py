@@ -15,6 +15,7 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
+import made_kernel
 import pytest
 from conftest import SAMPLES, Run
 from rewrite import with_modinfo, with_symbol
@@ -22,6 +23,7 @@ from test_ksymtab import table
 
 from modcheck import archives, files, predict, read_module, read_target
 from modcheck.errors import ModcheckError, TargetError, UnreadableError
+from modcheck.module import Export
 from modcheck.report.json import profile_document
 from modcheck.target.btf import read_btf
 from modcheck.target.ksymtab import kernel_exports
@@ -660,3 +662,17 @@ def test_a_table_of_modules_alone_has_none_of_the_kernels(modcheck: Callable[...
     own = SAMPLES / "rk3588/Module.symvers"
     text = modcheck("target", "--symvers", own, "--release", "6.1.176-rockchip-rk3588").stdout
     assert "none of them the kernel's own" in text
+
+
+def test_powerpcs_table_of_contents_is_nobodys_export(tmp_path: Path) -> None:
+    """Its modules have an undefined `.TOC.`, which the kernel passes over."""
+    path = Path(__file__).parent / "data/modules/ppc64el-6.1.0-50-powerpc64le/ac97_bus.ko.xz"
+    module = read_module(path)
+    assert {".TOC.", "bus_register"} < set(module.imports)
+    rows = {row.name: row for row in kernel_exports(table("arm64-6.1")) or ()}
+    rows |= {name: Export(name, crc, False, "", "vmlinux") for name, crc in module.versions or () if name}
+    image = tmp_path / "vmlinux"
+    image.write_bytes(made_kernel.table(list(rows.values())).ljust(2 << 20, b"\xa5"))
+    one = predict(module, read_target(kernel=image, arch="ppc64el"))
+    assert "duplicate-export" not in {unknown.rule for unknown in one.unchecked}
+    assert "duplicate-export" in {unknown.rule for unknown in predict(module, read_target(kernel=image)).unchecked}

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ..errors import ModcheckError, TargetError
-from ..files import SUFFIXES, dead_link, find_modules, is_folder
+from ..files import SUFFIXES, dead_link, find_modules, is_folder, read_bytes
 from ..loader import LOADERS
 from ..loader.facts import Prediction
 from ..module import Module, read_module
@@ -29,7 +29,7 @@ _TARGET_OPTIONS: tuple[Callable[[Any], Any], ...] = (
                  "or what `modcheck capture` made on the board."),
     click.option("--symvers", multiple=True, type=_PATH, metavar="FILE",
                  help="Its Module.symvers (.gz/.xz/.zst too); again for those of out-of-tree dependencies."),
-    click.option("--release", metavar="STR", help="What `uname -r` prints there."),
+    click.option("--release", metavar="STR", help="What `uname -r` prints there; @FILE: the first line of FILE."),
     click.option("--kernel-version", metavar="STR", help="Its version, where the release does not tell it."),
     click.option("--vermagic", metavar="STR", help="Its whole vermagic."),
     click.option("--config", type=_PATH, metavar="FILE", help="Its .config, or /proc/config.gz."),
@@ -119,7 +119,14 @@ def target_from(targets: Sequence[str], **facts: Any) -> Target:
     for name, value in (*((("target", one)) for one in targets), *facts.items()):
         if name != "cmdline" and "" in (value if isinstance(value, tuple) else (value,)):
             raise TargetError(f"--{name.replace('_', '-')}", "is empty (an unset variable?)")
+    if (release := facts.get("release") or "").startswith("@"):
+        facts["release"] = _first_line(release[1:])
     return read_target(*targets, **facts)
+
+
+def _first_line(path: str) -> str:
+    """:raises UnreadableError: the file cannot be read"""
+    return read_bytes(path).decode("utf-8", "replace").partition("\n")[0]
 
 
 def fail(error: ModcheckError) -> None:

@@ -104,7 +104,7 @@ def _of_what(symbols: Symbols) -> str:
     if symbols.complete:
         return ""
     if symbols.has_kernel:
-        return ", the kernel's own alone"
+        return ", and it is cut off" if symbols.cut else ", the kernel's own alone"
     return (
         ", the kernel's own as far as its modules use them" if symbols.inferred else ", none of them the kernel's own"
     )

@@ -16,7 +16,7 @@ from .certificates import read_certificate
 from .collect import Collector
 from .facts import Symbols, Target
 from .kconfig import Config, is_config, read_config
-from .sources import sort_sources
+from .sources import release_given, sort_sources
 from .symvers import Symvers, is_symvers, read_symvers
 from .tree import Tree, is_tree
 from .vendor import VENDORS
@@ -28,6 +28,8 @@ __all__ = ["VENDORS", "Config", "Symbols", "Symvers", "Target", "read_config", "
 LOCKDOWN_MODES = ("none", "integrity", "confidentiality")
 
 StrPath = str | os.PathLike[str]
+
+_CUT = "no newline ends it, or its last row is short; a symbol that it does not have may be there"
 
 NO_TARGET = (
     "nothing describes the kernel; give one of: --target PATH (the kernel's build or headers directory, its image, a "
@@ -72,6 +74,7 @@ def read_target(
     :raises UnreadableError: a file that cannot be read
     :raises TargetError: a source that is broken, or that describes no kernel at all
     """
+    release = release_given(release)
     given = [os.fspath(source) for source in sources]
     symvers = (*symvers, *filter(is_symvers, given))
     configs = list(filter(is_config, given))
@@ -105,7 +108,7 @@ def read_target(
         )
 
     work = Collector()
-    work.release.give(_one_word("--release", release), "--release")
+    work.release.give(release, "--release")
     if vermagic is not None:
         work.vermagic.give(with_blank(vermagic), "--vermagic")
         work.release.give(vermagic.split(" ")[0], "--vermagic")
@@ -148,23 +151,13 @@ def read_target(
         tables += profile.tables if profile else work.rebuilt_tables(board.exports() if board else None)
     if tables and not any(table.has_kernel or table.inferred for table in tables):
         work.notes.append(f"{tables[0].path} has no symbols of vmlinux: it is a module's own table, and no kernel's")
+    work.notes += [f"{table.path} is cut: {_CUT}" for table in tables if table.cut and not profile]
     tree_alone = bool(trees) and not (kernel or found.release or board)
     built_here = (tree_alone or (profile is not None and profile.built_here)) and work.release.origin not in (
         "--release",
         "--vermagic",
     )
     return work.finish(tables, built_here=built_here)
-
-
-def _one_word(option: str, value: str | None) -> str | None:
-    """A release, without the line's end that it may have come with.
-
-    :raises TargetError: it is not one word, as all that `uname -a` prints
-    """
-    found = value.strip() if value is not None else None
-    if found is not None and len(found.split()) != 1:
-        raise TargetError(option, f"{found!r} is not what `uname -r` prints")
-    return found
 
 
 def _parse_option(text: str | None) -> Version | None:

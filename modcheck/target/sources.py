@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from string import digits
 from typing import TYPE_CHECKING
 
 from ..errors import TargetError
@@ -90,6 +91,23 @@ def sort_sources(paths: Sequence[str], release: str | None, *, running: bool = F
             _only(path, "image", found.kernel)
             found.kernel = path
     return found
+
+
+def release_given(text: str | None) -> str | None:
+    """The release that `text`, an option's value, names, without the line's end that it may have come with.
+
+    It is VERSION.PATCHLEVEL, and what kbuild appends (`filechk_kernel.release` of the top Makefile): one word that
+    begins with a digit.
+
+    :raises TargetError: it is none, as all that `uname -a` prints, or a file's name
+    """
+    if text is None:
+        return None
+    found = text.strip()
+    if len(found.split()) == 1 and found[0] in digits and "/" not in found:
+        return found
+    hint = f"; --release @{found} reads it from that file" if os.path.isfile(found) else ""
+    raise TargetError("--release", f"{found!r} is not what `uname -r` prints{hint}")
 
 
 def _add_folder(path: str, release: str | None, found: Sources) -> None:

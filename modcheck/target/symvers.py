@@ -22,6 +22,8 @@ KERNEL = "vmlinux"
 
 _LINE = rb"0x[0-9a-fA-F]{8}\t[^\t]+(?:\t[^\t]*){1,3}"
 _KERNEL_ROW = rb"(?m)^0x[0-9a-fA-F]{8}\t[^\t\n]+\t(?:[^\t\n]*\t)?vmlinux[\t\r\n]"
+#: what a row may be whose end is missing
+_BEGINNING = re.compile(rb"0(?:x(?:[0-9a-fA-F]{0,8}|[0-9a-fA-F]{8}\t.*))?")
 _NO_CRC = b"0x00000000\t"
 #: in tables of modcheck's own, where it is not known who may use a symbol
 _UNKNOWN_KIND = "(unknown)"
@@ -48,15 +50,23 @@ class Symvers:
     :ivar rows: how many symbols it has
     :ivar whole: whether it has the symbols of modules as well: a kernel's image knows but its own
     :ivar inferred: whether it is put together from what names symbols, and knows of some but the name
+    :ivar cut: whether its end is missing: kbuild ends each row with a newline, and gives all as many columns
     """
 
     def __init__(
-        self, data: bytes, path: str, *, whole: bool = True, inferred: bool = False, names_all: bool = False
+        self,
+        data: bytes,
+        path: str,
+        *,
+        whole: bool = True,
+        inferred: bool = False,
+        names_all: bool = False,
+        cut: bool = False,
     ) -> None:
         """:param names_all: of an inferred one, whether it names all that the kernel exports"""
         self.path, self.whole, self.inferred, self._names_all = path, whole, inferred, names_all
-        if data and not data.endswith(b"\n"):
-            data += b"\n"
+        data, ends_early = _without_cut_row(data)
+        self.cut = cut or ends_early
         rows = _regular_rows(data)
         self._data = data if rows is not None else b"".join(line + b"\n" for line in _checked(data, path))
         self.rows = self._data.count(b"\n") if rows is None else rows
@@ -180,6 +190,17 @@ def render(exports: Iterable[Export]) -> bytes:
 def render_rows(rows: Iterable[tuple[int, str, str, str, str]]) -> bytes:
     """The same of rows with CRC, name, owner, one of `EXPORT_SYMBOL…`, namespace: faster where there are no Exports."""
     return "".join(map("0x%08x\t%s\t%s\t%s\t%s\n".__mod__, rows)).encode("utf-8", "surrogateescape")
+
+
+def _without_cut_row(data: bytes) -> tuple[bytes, bool]:
+    """The table with a newline at its end, less a last row that is short, and whether its end is missing."""
+    if not data.strip():
+        return data, False
+    start = data.rstrip().rfind(b"\n") + 1
+    columns, before = (line.count(b"\t") for line in (data[start:], data[data.rfind(b"\n", 0, start - 1) + 1 : start]))
+    if start and columns < before and _BEGINNING.fullmatch(data[start:].rstrip(b"\r\n")):
+        return data[:start], True
+    return (data, False) if data.endswith(b"\n") else (data + b"\n", True)
 
 
 def _regular_rows(data: bytes) -> int | None:

@@ -12,6 +12,7 @@ from .. import needs
 from ..concerns import concerns
 from ..facts import Answer, Finding, Load, Unknown, line
 from .force import force_load
+from .symbols import looked_up
 
 VERSIONS_RULE = "export-versions"
 DUPLICATE_RULE = "duplicate-export"
@@ -58,8 +59,13 @@ def _knows_exporters(load: Load) -> bool:
     """Whether the exports of all that is there by then are known: the kernel's own, and those of the modules that are
     loaded first, which are all at hand if everything that each imports is found."""
     symbols = load.target.symbols
-    if symbols is None or not symbols.has_kernel:
+    if symbols is None or not symbols.names_kernel:
         return False
     first = [load.view.visible.module(name) for name in load.needs]
     views = [load.view, *(load.see(module) for module in first if module)]
-    return None not in first and not any(view.opaque or not all(map(view.find, view.module.imports)) for view in views)
+    names = ((view, looked_up(load, name)) for view in views for name in view.module.imports)
+    return (
+        None not in first
+        and not any(view.opaque for view in views)
+        and all(name is None or view.find(name) for view, name in names)
+    )
