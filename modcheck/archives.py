@@ -184,15 +184,20 @@ class Archive:
 
 def is_archive(path: str) -> bool:
     """Whether the file at `path` is a tar (compressed or not) or a package, by its first bytes."""
+    return archive_kind(first_block(path)) is not None
+
+
+def first_block(path: str) -> bytes:
+    """The first 512 bytes of the file at `path`, decompressed; none where they cannot be had."""
     try:
         with open(path, "rb") as file:
             start = file.read(512)
             if kind := compression(start):
                 start += file.read(_CHUNK)
                 start = bytes(decoder(kind).decompress(start, 512))
-    except Exception:  # also what no codec can read is no archive
-        return False
-    return archive_kind(start) is not None
+    except Exception:  # each codec has errors of its own
+        return b""
+    return start
 
 
 def _is_package(path: str) -> bool:

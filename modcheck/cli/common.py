@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -17,6 +18,7 @@ from ..module import Module, read_module
 from ..report import Result
 from ..report.style import Style
 from ..target import Target, read_target
+from ..target.kinds import kind_of
 
 #: exit status, worst first
 ERROR, REFUSED, UNKNOWN, LOADS = 2, 1, 3, 0
@@ -157,15 +159,27 @@ def expand(paths: Sequence[str]) -> Iterator[str | tuple[str, str]]:
                 fail(ModcheckError(one, f"{link}: passed over"))
         yield from ((error.filename, (error.strerror or str(error)).lower()) for error in unreadable)
         if not found and not unreadable:
-            yield path, "no modules below this directory (*.ko, *.ko.gz, *.ko.xz, *.ko.zst)"
+            kind = kind_of(path)
+            told = f"; it is {kind}" if kind else ""
+            yield path, f"no modules below this directory (*.ko, *.ko.gz, *.ko.xz, *.ko.zst){told}"
         yield from found
+
+
+def read_one(path: str, without: Collection[str] = ()) -> Module:
+    """The module at `path`; of what is none, `Module.error` says what it is.
+
+    :raises UnreadableError: it cannot be read
+    """
+    module = read_module(path, without=without)
+    kind = kind_of(path) if module.error else None
+    return replace(module, error=f"{module.error}; it is {kind}") if kind else module
 
 
 def read_modules(paths: Sequence[str]) -> Iterator[Module | tuple[str, str]]:
     """The modules at `paths`, folders expanded; a pair of path and reason for one that cannot be read."""
     for one in expand(paths):
         try:
-            yield read_module(one) if isinstance(one, str) else one
+            yield read_one(one) if isinstance(one, str) else one
         except ModcheckError as error:
             yield str(one), error.reason
 

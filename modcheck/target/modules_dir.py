@@ -16,10 +16,11 @@ from functools import cached_property
 from typing import NamedTuple
 
 from ..errors import TargetError, UnreadableError
-from ..files import dead_link, find_modules, in_package, is_file, read_bytes, real_path
+from ..files import dead_link, find_modules, in_package, is_file, list_folder, read_bytes, real_path
 from ..module import PARTS, Export, Module, read_module
 from ..module.facts import STB_WEAK, exports_by_name
 from ..version import parse_version
+from .kinds import kind_of
 from .kmod import Depmod, Modprobe, Softdeps, configuration, read_lines, underscores
 from .symvers import KERNEL, Symvers, owner_name, render
 
@@ -42,9 +43,21 @@ def installed_modules(path: str, notes: list[str]) -> list[str]:
     modules = [one for one in found if one not in dead]
     notes += _amiss(path, modules)
     if not modules:
-        hint = "; an archive goes to --target" if os.path.isfile(path) else ""
-        raise TargetError(path, f"no modules below this directory (*.ko, *.ko.gz, *.ko.xz, *.ko.zst){hint}")
+        kind = kind_of(path)
+        hint = _only_trees(path) or ("an archive goes to --target" if os.path.isfile(path) else "")
+        told = f"; it is {kind}" if kind else f"; {hint}" if hint else ""
+        raise TargetError(path, f"no modules below this directory (*.ko, *.ko.gz, *.ko.xz, *.ko.zst){told}")
     return modules
+
+
+def _only_trees(path: str) -> str:
+    """What there is in a directory that headers packages make: links to where modules are built, and no modules."""
+    links = [os.path.join(path, name) for name in list_folder(path)]
+    if not links or any(os.path.basename(link) not in _TREES for link in links):
+        return ""
+    if dead := dead_link(links[0]):
+        return f"there is but {links[0]}, {dead}"
+    return f"there is but {links[0]}, in which modules are built: give that to --target"
 
 
 def _amiss(path: str, modules: Sequence[str]) -> Iterator[str]:

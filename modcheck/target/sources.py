@@ -85,7 +85,7 @@ def sort_sources(paths: Sequence[str], release: str | None, *, running: bool = F
             found.profile = read_profile(path)
         elif _is_archive(path):
             _add_archive(path, release, found)
-        elif _is_relocatable(path):
+        elif is_relocatable(path):
             raise TargetError(path, "a kernel module (or another object file), and no kernel")
         else:
             _only(path, "image", found.kernel)
@@ -153,7 +153,7 @@ def _is_document(path: str) -> bool:
     return beginning(path, 64).lstrip()[:1] == b"{"
 
 
-def _is_relocatable(path: str) -> bool:
+def is_relocatable(path: str) -> bool:
     """Whether a file, compressed or not, begins as an ELF object that is not linked: ET_REL."""
     start = beginning(path, 18, ".ko")
     return start[:4] == b"\x7fELF" and start[16:18] in (b"\1\0", b"\0\1")

@@ -17,6 +17,7 @@ from functools import cached_property
 from ..errors import TargetError
 from ..files import beginning, read_plain
 from ..module.facts import Export
+from .kinds import but
 
 KERNEL = "vmlinux"
 
@@ -223,6 +224,8 @@ def _checked(data: bytes, path: str) -> list[bytes]:
     lines = data.splitlines()
     for number, line in enumerate(lines, 1):
         if line.strip() and not re.fullmatch(_LINE, line):
+            if told := but(path, "to --symvers"):
+                raise TargetError(path, f"not a Module.symvers{told}")
             if line.startswith((b"#", b"CONFIG_")):
                 raise TargetError(path, "not a Module.symvers, but a .config (--config)")
             shown = line[:60].decode("utf-8", "replace").strip()
@@ -252,4 +255,6 @@ def read_symvers(path: str | os.PathLike[str]) -> Symvers:
     :raises UnreadableError: the file cannot be read or decompressed
     :raises TargetError: a line that is none of a Module.symvers; the line number is named
     """
+    if os.path.isdir(path) and (told := but(path, "to --symvers")):
+        raise TargetError(path, f"not a Module.symvers{told}")
     return Symvers(read_plain(path), os.fspath(path))
