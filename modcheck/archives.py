@@ -23,7 +23,7 @@ from typing import IO, Any, NamedTuple
 
 from .errors import ModcheckError, TargetError, UnreadableError
 from .files import LIMIT as MEMBER_LIMIT
-from .files import compression, decoder
+from .files import beginning, compression, decoder
 
 #: most bytes that an archive may come to, twice the largest kernel package with its modules, and most of its members
 LIMIT, MEMBERS = 4 << 30, 500_000
@@ -45,7 +45,10 @@ class Member(NamedTuple):
 
 
 class Archive:
-    """What one or several archives hold, as one file system; of two members with one name the later one counts."""
+    """What one or several archives hold, as one file system; of two members with one name the later one counts.
+
+    :ivar packages: whether they are a distribution's packages
+    """
 
     def __init__(self, paths: Sequence[str]) -> None:
         """Index the archives at `paths`.
@@ -57,6 +60,7 @@ class Archive:
         weakref.finalize(self, kept.close)
         self._members: dict[str, Member] = {}
         self._folders: dict[str, dict[str, None]] = {"": {}}
+        self.packages = bool(paths) and all(map(_is_package, paths))
         for path in paths:
             try:
                 for name, member in _members(path, kept):
@@ -127,6 +131,13 @@ class Archive:
         """Whether `name` leads to a regular file."""
         return self._find(name) in self._members
 
+    def dead_link(self, name: str) -> str | None:
+        """Where the link `name` leads, if that is nothing; None for what is no such link."""
+        folder, _, last = _normal(name).rpartition("/")
+        here = self._find(folder) or ""
+        member = self._members.get(f"{here}/{last}" if here else last)
+        return member.link if member and not (self.is_file(name) or self.is_folder(name)) else None
+
     def is_folder(self, name: str) -> bool:
         """Whether `name` leads to a folder."""
         return self._find(name) in self._folders
@@ -136,7 +147,8 @@ class Archive:
         return list(self._folders.get(self._find(name) or "", {})) if self.is_folder(name) else []
 
     def below(self, name: str) -> list[str]:
-        """All files below the folder `name`, as paths from there, sorted; each folder once, whatever links to it."""
+        """All files below the folder `name`, and links that lead nowhere, as paths from there, sorted; each folder
+        once, whatever links to it."""
         seen: set[str] = set()
         found: list[str] = []
         waiting = [""]
@@ -148,7 +160,7 @@ class Archive:
             seen.add(real)
             for one in self._folders[real]:
                 path = f"{folder}/{one}" if folder else one
-                (found if self.is_file(f"{name}/{path}") else waiting).append(path)
+                (waiting if self.is_folder(f"{name}/{path}") else found).append(path)
         return sorted(found)
 
     def read(self, name: str, path: str) -> bytes:
@@ -172,15 +184,24 @@ class Archive:
 
 def is_archive(path: str) -> bool:
     """Whether the file at `path` is a tar (compressed or not) or a package, by its first bytes."""
+    return archive_kind(first_block(path)) is not None
+
+
+def first_block(path: str) -> bytes:
+    """The first 512 bytes of the file at `path`, decompressed; none where they cannot be had."""
     try:
         with open(path, "rb") as file:
             start = file.read(512)
             if kind := compression(start):
                 start += file.read(_CHUNK)
                 start = bytes(decoder(kind).decompress(start, 512))
-    except Exception:  # also what no codec can read is no archive
-        return False
-    return archive_kind(start) is not None
+    except Exception:  # each codec has errors of its own
+        return b""
+    return start
+
+
+def _is_package(path: str) -> bool:
+    return beginning(path, len(_DEB)).startswith((_DEB, _RPM))
 
 
 def archive_kind(start: bytes) -> str | None:

@@ -1,7 +1,8 @@
 """Files as bytes: reading, and undoing gzip, xz and zstd, which are told by their magic numbers and not by file names.
 
 Both readers (`module/`, `target/`) begin here. What a file may grow to is bounded, so that a decompression bomb costs
-at most `LIMIT` bytes of memory. A path may lead into an archive (archives.py) once that is mounted.
+at most `LIMIT` bytes of memory. A path may lead into an archive (archives.py) once that is mounted; links of a root
+file system that is unpacked somewhere lead to what is in it (roots.py).
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any
 
 from .errors import UnreadableError
+from .roots import on_disk, root_of
 
 if TYPE_CHECKING:
     from .archives import Archive
@@ -51,23 +53,47 @@ def _inside(path: str | os.PathLike[str]) -> tuple[Archive, str] | None:
     return None
 
 
+def in_package(path: str | os.PathLike[str]) -> bool:
+    """Whether `path` leads into a package, or into some of them."""
+    found = _inside(path)
+    return found is not None and found[0].packages
+
+
 def is_file(path: str | os.PathLike[str]) -> bool:
     """Whether a regular file is there."""
     found = _inside(path)
-    return found[0].is_file(found[1]) if found else os.path.isfile(path)
+    return found[0].is_file(found[1]) if found else _is(os.path.isfile, path)
 
 
 def is_folder(path: str | os.PathLike[str]) -> bool:
     """Whether a folder is there."""
     found = _inside(path)
-    return found[0].is_folder(found[1]) if found else os.path.isdir(path)
+    return found[0].is_folder(found[1]) if found else _is(os.path.isdir, path)
+
+
+def _is(kind: Callable[[str], bool], path: str | os.PathLike[str]) -> bool:
+    try:
+        return kind(on_disk(path))
+    except OSError:  # a loop of links
+        return False
+
+
+def dead_link(path: str | os.PathLike[str]) -> str | None:
+    """Where a link leads that leads to nothing, in words; None for what is no such link."""
+    if found := _inside(path):
+        link = found[0].dead_link(found[1])
+        return None if link is None else f"a link to {link}, which is not in it"
+    if not os.path.islink(path) or _is(os.path.exists, path):
+        return None
+    root = root_of(path)
+    return f"a link to {os.readlink(path)}, which is not there{f', in {root}' if root else ''}"
 
 
 def real_path(path: str) -> str:
     """`path` with all links followed."""
     found = _inside(path)
     if found is None:
-        return os.path.realpath(path)
+        return os.path.realpath(on_disk(path) if _is(os.path.exists, path) else path)
     archive, name = found
     return os.path.join(os.path.abspath(path)[: -len(name) or None], archive.real_name(name))
 
@@ -77,7 +103,7 @@ def list_folder(path: str | os.PathLike[str]) -> list[str]:
     if found := _inside(path):
         return sorted(found[0].listed(found[1]))
     try:
-        return sorted(os.listdir(path))
+        return sorted(os.listdir(on_disk(path)))
     except OSError:
         return []
 
@@ -91,7 +117,7 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     if found and found[1]:  # the archive itself is on the disk
         return found[0].read(found[1], os.fspath(path))
     try:
-        file = os.open(path, _READING)
+        file = os.open(on_disk(path), _READING)
         try:
             state = os.fstat(file)
             if not stat.S_ISREG(state.st_mode) and not stat.S_ISDIR(state.st_mode):
@@ -104,7 +130,9 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     except OSError as error:
         if error.errno == errno.ENXIO:  # a socket cannot even be opened
             raise UnreadableError(path, "not a regular file") from None
-        raise UnreadableError(path, (error.strerror or str(error)).lower()) from None
+        reason = (error.strerror or str(error)).lower()
+        link = dead_link(path)
+        raise UnreadableError(path, f"{reason} ({link})" if link else reason) from None
 
 
 def _whole(file: int, size: int) -> bytes:
@@ -124,7 +152,7 @@ def open_binary(path: str | os.PathLike[str]) -> IO[bytes]:
 
     :raises UnreadableError: as `read_bytes` does; OSError for a path on the disk
     """
-    return BytesIO(read_bytes(path)) if _inside(path) else open(path, "rb")
+    return BytesIO(read_bytes(path)) if _inside(path) else open(on_disk(path), "rb")
 
 
 def compression(data: bytes) -> str | None:
@@ -163,9 +191,9 @@ def read_plain(path: str | os.PathLike[str]) -> bytes:
 def beginning(path: str, length: int, word: str | None = None) -> bytes:
     """The first bytes of a regular file, decompressed if its name has `word` in it; none where it cannot be read."""
     try:
-        if not os.path.isfile(path):
+        if not os.path.isfile(place := on_disk(path)):
             return b""
-        with open(path, "rb") as file:
+        with open(place, "rb") as file:
             start = file.read(length)
         packed = word is not None and word in os.path.basename(path) and compression(start)
         return read_plain(path)[:length] if packed else start
@@ -174,28 +202,50 @@ def beginning(path: str, length: int, word: str | None = None) -> bytes:
 
 
 def find_modules(
-    directory: str | os.PathLike[str], on_error: Callable[[OSError], None] | None = None, *, follow: bool = False
+    directory: str | os.PathLike[str],
+    on_error: Callable[[OSError], None] | None = None,
+    *,
+    follow: bool = False,
+    without: Collection[str] = (),
 ) -> list[str]:
     """Every `*.ko`, `*.ko.gz`, `*.ko.xz`, `*.ko.zst` below `directory`, by path.
 
     :param on_error: is told of each directory that cannot be read
     :param follow: links to directories too, each directory once
+    :param without: what is in `directory` under these names
     """
     if (inside := _inside(directory)) is not None:
-        return [os.path.join(directory, name) for name in inside[0].below(inside[1]) if name.endswith(SUFFIXES)]
+        names = [name for name in inside[0].below(inside[1]) if name.endswith(SUFFIXES)]
+        return [os.path.join(directory, name) for name in names if name.partition("/")[0] not in without]
     found = []
     seen: set[tuple[int, int]] = set()
-    for folder, folders, names in os.walk(directory, onerror=on_error, followlinks=follow):
-        found += [os.path.join(folder, name) for name in names if name.endswith(SUFFIXES)]
-        if follow:
-            folders[:] = [name for name in folders if _first_visit(os.path.join(folder, name), seen)]
+    waiting = [os.fspath(directory)]
+    _first_visit(waiting[0], seen)
+    while waiting:
+        folder = waiting.pop()
+        try:
+            with os.scandir(on_disk(folder)) as entries:
+                listed = list(entries)
+        except OSError as error:
+            if on_error:
+                on_error(error)
+            continue
+        for entry in listed:
+            if entry.name in without and folder == os.fspath(directory):
+                continue
+            path = os.path.join(folder, entry.name)
+            if entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and is_folder(path)):
+                if (follow or not entry.is_symlink()) and (not follow or _first_visit(path, seen)):
+                    waiting.append(path)
+            elif entry.name.endswith(SUFFIXES):
+                found.append(path)
     return sorted(found)
 
 
 def _first_visit(path: str, seen: set[tuple[int, int]]) -> bool:
     """Whether the directory was not met before, under this name or another."""
     try:
-        state = os.stat(path)
+        state = os.stat(on_disk(path))
     except OSError:
         return False
     new = (state.st_dev, state.st_ino) not in seen

@@ -133,7 +133,7 @@ def test_a_directory_is_every_module_below_it_by_path(modcheck: Modcheck, tmp_pa
     [
         (b"0xac8e5c3a\tcdev_add\tvmlinux\tEXPORT_SYMBOL\t\n<<<<<<< HEAD\n", 2),
         (b"0xac8e5c3a cdev_add vmlinux EXPORT_SYMBOL\n", 1),
-        (b"0xac8e5c3a\tcdev_add\tvmlinux\tEXPORT_SYMBOL\t\n" * 3 + b"0xac8e5", 4),
+        (b"0xac8e5c3a\tcdev_add\tvmlinux\tEXPORT_SYMBOL\t\n" * 3 + b"0xac8e5 cdev", 4),
         (b"0xac8e5c3a\tcdev_add\tvmlinux\n0xzz8e5c3a\tcdev_del\tvmlinux\n", 2),
         (b"0xac8e5c3a\tcdev_add\tvmlinux\tEXPORT_SYMBOL\tA\tB\tC\n", 1),
     ],

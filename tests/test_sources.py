@@ -15,13 +15,15 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
+import made_kernel
 import pytest
 from conftest import SAMPLES, Run
-from rewrite import with_modinfo
+from rewrite import with_modinfo, with_symbol
 from test_ksymtab import table
 
 from modcheck import archives, files, predict, read_module, read_target
 from modcheck.errors import ModcheckError, TargetError, UnreadableError
+from modcheck.module import Export
 from modcheck.report.json import profile_document
 from modcheck.target.btf import read_btf
 from modcheck.target.ksymtab import kernel_exports
@@ -36,6 +38,7 @@ VERMAGIC = f"{RELEASE} SMP mod_unload modversions aarch64"
 BANNER = f"Linux version {RELEASE} (a@b) (gcc (Debian 12.2.0) 12.2.0) #1 SMP Debian 6.1.192-2 (2026-11-16)\n"
 NOTES = b"\4\0\0\0\x14\0\0\0\3\0\0\0GNU\0" + bytes(range(20))
 SAMPLE = SAMPLES / "debian-6.1-arm64"
+DEBIAN_ARM64 = Path(__file__).parent / "data/modules/arm64-6.1.0-56-arm64"
 NAMES = ("sample_import", "sample_namespace", "chrdevbase", "sample_proprietary")
 
 
@@ -428,7 +431,7 @@ def test_a_target_is_one_kernel(root: Path, tmp_path: Path) -> None:
         ((tmp_path / "nothing",), {}, "no such file or directory"),
         ((), {"kernel": profile}, "a JSON document, and no kernel image: give it to --target"),
         ((), {"kernel": tar(root, tmp_path / "root.tar")}, "a tar, and no kernel image: give it to --target"),
-        ((), {"modules_dir": tmp_path / "root.tar"}, "an archive goes to --target"),
+        ((), {"modules_dir": tmp_path / "root.tar"}, "give it to --target"),
     ):
         with pytest.raises(TargetError) as error:
             read_target(*sources, **options)
@@ -610,3 +613,69 @@ def test_the_running_kernel(modcheck: Callable[..., Run]) -> None:
     run = modcheck("target", "--running", "--format", "json")
     assert run.status == 0
     assert run.document["target"]["release"] == os.uname().release
+
+
+def test_an_image_and_the_modules_say_who_exports_what(modcheck: Callable[..., Run], root: Path) -> None:
+    """Nobody's table is needed: the kernel's own exports are the image's, and what is loaded first is at hand."""
+    image = ("--kernel", root / f"boot/vmlinuz-{RELEASE}", "--config", root / f"boot/config-{RELEASE}")
+    both = (SAMPLE / "sample_export.ko", SAMPLE / "sample_import.ko")
+    assert modcheck(*both, *image, "--strict").status == 0
+    assert modcheck(SAMPLE / "sample_export.ko", *image, "--strict").status == 0
+    assert modcheck(*both, *image, "--strict", "--loaded", "sample_elsewhere").status == 3
+
+
+def test_a_name_that_the_image_exports_already(root: Path, tmp_path: Path) -> None:
+    target = read_target(kernel=root / f"boot/vmlinuz-{RELEASE}", config=root / f"boot/config-{RELEASE}")
+    path = tmp_path / "sample_export.ko"
+    path.write_bytes((SAMPLE / "sample_export.ko").read_bytes().replace(b"sample_sum\0", b"cdev_alloc\0"))
+    one = predict(read_module(path), target)
+    assert (one.verdict, one.errno) == ("refused", "ENOEXEC")
+    assert one.log[-1] == "sample_export: exports duplicate symbol cdev_alloc (owned by kernel)"
+
+
+def test_who_is_not_at_hand_may_export_anything(root: Path, tmp_path: Path) -> None:
+    """Debian's rohm-regulator as if from elsewhere, and needing what is not there: who has that has perhaps more."""
+    target = read_target(kernel=root / f"boot/vmlinuz-{RELEASE}", config=root / f"boot/config-{RELEASE}")
+    path = tmp_path / "rohm-regulator.ko"
+    data = lzma.decompress((DEBIAN_ARM64 / "rohm-regulator.ko.xz").read_bytes()).replace(b"intree=Y", b"intreX=Y")
+    for name, rules in (("regmap_update_bits_base", set()), ("regmap_update_bits_basX", {"unknown-symbol"})):
+        path.write_bytes(with_symbol(data, "regmap_update_bits_base", renamed=name))
+        one = predict(read_module(path), target)
+        assert {unknown.rule for unknown in one.unchecked} == rules | ({"duplicate-export"} if rules else set())
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--kernel", "boot/vmlinuz-{}"), ("10973, the kernel's own alone",)),
+        (("--modules-dir", "lib/modules/{}"), ("the kernel's own as far as its modules use them",)),
+        (("--modules-dir", "lib/modules/{}", "--kernel", "boot/vmlinuz-{}"), ("10976\n",)),
+    ],
+)
+def test_whose_the_symbols_are(
+    modcheck: Callable[..., Run], root: Path, options: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    given = [root / one.format(RELEASE) if "/" in one else one for one in options]
+    text = modcheck("target", *given).stdout
+    assert "none of them the kernel's own" not in text
+    assert all(word in text for word in words)
+
+
+def test_a_table_of_modules_alone_has_none_of_the_kernels(modcheck: Callable[..., Run]) -> None:
+    own = SAMPLES / "rk3588/Module.symvers"
+    text = modcheck("target", "--symvers", own, "--release", "6.1.176-rockchip-rk3588").stdout
+    assert "none of them the kernel's own" in text
+
+
+def test_powerpcs_table_of_contents_is_nobodys_export(tmp_path: Path) -> None:
+    """Its modules have an undefined `.TOC.`, which the kernel passes over."""
+    path = Path(__file__).parent / "data/modules/ppc64el-6.1.0-50-powerpc64le/ac97_bus.ko.xz"
+    module = read_module(path)
+    assert {".TOC.", "bus_register"} < set(module.imports)
+    rows = {row.name: row for row in kernel_exports(table("arm64-6.1")) or ()}
+    rows |= {name: Export(name, crc, False, "", "vmlinux") for name, crc in module.versions or () if name}
+    image = tmp_path / "vmlinux"
+    image.write_bytes(made_kernel.table(list(rows.values())).ljust(2 << 20, b"\xa5"))
+    one = predict(module, read_target(kernel=image, arch="ppc64el"))
+    assert "duplicate-export" not in {unknown.rule for unknown in one.unchecked}
+    assert "duplicate-export" in {unknown.rule for unknown in predict(module, read_target(kernel=image)).unchecked}

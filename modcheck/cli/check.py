@@ -9,7 +9,9 @@ import click
 
 from .. import __version__
 from ..errors import ModcheckError, TargetError
+from ..files import SUFFIXES
 from ..report import FORMATS, Context, format_named
+from ..target.kinds import kind_of
 from . import COMMANDS
 from .adviser import Adviser
 from .common import (
@@ -86,6 +88,9 @@ def check(
         adviser = Adviser(target, symtypes)
     except ModcheckError as error:
         _no_target(error, outputs, loader)
+        for given in modules:
+            if not given.endswith(SUFFIXES) and (kind := kind_of(given)):
+                fail(ModcheckError(given, f"no module, but {kind}"))
         context.exit(ERROR)
     contexts = [(name, Context(target, loader, __version__, style_for(path), verbose)) for name, path in outputs]
     loading = {

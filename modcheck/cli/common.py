@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import click
 
 from ..errors import ModcheckError, TargetError
-from ..files import SUFFIXES, find_modules
+from ..files import SUFFIXES, dead_link, find_modules, is_folder, read_bytes
 from ..loader import LOADERS
 from ..loader.facts import Prediction
 from ..module import Module, read_module
 from ..report import Result
 from ..report.style import Style
 from ..target import Target, read_target
+from ..target.kinds import kind_of
 
 #: exit status, worst first
 ERROR, REFUSED, UNKNOWN, LOADS = 2, 1, 3, 0
@@ -29,7 +31,7 @@ _TARGET_OPTIONS: tuple[Callable[[Any], Any], ...] = (
                  "a module of the board, or what `modcheck capture` made on the board."),
     click.option("--symvers", multiple=True, type=_PATH, metavar="FILE",
                  help="Its Module.symvers (.gz/.xz/.zst too); again for those of out-of-tree dependencies."),
-    click.option("--release", metavar="STR", help="What `uname -r` prints there."),
+    click.option("--release", metavar="STR", help="What `uname -r` prints there; @FILE: the first line of FILE."),
     click.option("--kernel-version", metavar="STR", help="Its version, where the release does not tell it."),
     click.option("--vermagic", metavar="STR", help="Its whole vermagic."),
     click.option("--config", type=_PATH, metavar="FILE", help="Its .config, or /proc/config.gz."),
@@ -121,7 +123,14 @@ def target_from(targets: Sequence[str], **facts: Any) -> Target:
     for name, value in (*((("target", one)) for one in targets), *facts.items()):
         if name != "cmdline" and "" in (value if isinstance(value, tuple) else (value,)):
             raise TargetError(f"--{name.replace('_', '-')}", "is empty (an unset variable?)")
+    if (release := facts.get("release") or "").startswith("@"):
+        facts["release"] = _first_line(release[1:])
     return read_target(*targets, **facts)
+
+
+def _first_line(path: str) -> str:
+    """:raises UnreadableError: the file cannot be read"""
+    return read_bytes(path).decode("utf-8", "replace").partition("\n")[0]
 
 
 def fail(error: ModcheckError) -> None:
@@ -141,22 +150,38 @@ def fail_in_formats(error: ModcheckError, outputs: Sequence[tuple[str, str | Non
 def expand(paths: Sequence[str]) -> Iterator[str | tuple[str, str]]:
     """The files at `paths`, folders expanded; path and reason for a folder that cannot be read, or is empty."""
     for path in paths:
-        if not os.path.isdir(path):
+        if os.path.isfile(path) or not is_folder(path):
             yield path
             continue
         unreadable: list[OSError] = []
-        found = find_modules(path, unreadable.append)
+        links = {one: dead_link(one) for one in find_modules(path, unreadable.append)}
+        found = [one for one, link in links.items() if link is None]
+        for one, link in links.items():
+            if link is not None:
+                fail(ModcheckError(one, f"{link}: passed over"))
         yield from ((error.filename, (error.strerror or str(error)).lower()) for error in unreadable)
         if not found and not unreadable:
-            yield path, "no modules below this directory (*.ko, *.ko.gz, *.ko.xz, *.ko.zst)"
+            kind = kind_of(path)
+            told = f"; it is {kind}" if kind else ""
+            yield path, f"no modules below this directory (*.ko, *.ko.gz, *.ko.xz, *.ko.zst){told}"
         yield from found
+
+
+def read_one(path: str, without: Collection[str] = ()) -> Module:
+    """The module at `path`; of what is none, `Module.error` says what it is.
+
+    :raises UnreadableError: it cannot be read
+    """
+    module = read_module(path, without=without)
+    kind = kind_of(path) if module.error else None
+    return replace(module, error=f"{module.error}; it is {kind}") if kind else module
 
 
 def read_modules(paths: Sequence[str]) -> Iterator[Module | tuple[str, str]]:
     """The modules at `paths`, folders expanded; a pair of path and reason for one that cannot be read."""
     for one in expand(paths):
         try:
-            yield read_module(one) if isinstance(one, str) else one
+            yield read_one(one) if isinstance(one, str) else one
         except ModcheckError as error:
             yield str(one), error.reason
 

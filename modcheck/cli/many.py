@@ -12,11 +12,11 @@ from ..errors import ModcheckError
 from ..loader.facts import Prediction
 from ..loader.judge import Judge
 from ..loader.visible import ModuleSet
-from ..module import Module, read_module
+from ..module import Module
 from ..report import Context, Result, Totals, format_named
 from ..target import Target
 from .adviser import Adviser, looks_into
-from .common import status_of
+from .common import read_one, status_of
 
 #: debug information is read of so many modules of a call: that takes seconds each
 LOOKED_INTO = 10
@@ -56,7 +56,7 @@ class Question:
         if isinstance(found, tuple):
             return found
         try:
-            return read_module(found, without=self.without)
+            return read_one(found, self.without)
         except ModcheckError as error:
             return found, error.reason
 

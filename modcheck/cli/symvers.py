@@ -75,6 +75,8 @@ def _completeness(target: Target, symbols: Symbols) -> str:
         known = sum(row.crc is not None or target.modversions is False for table in inferred for row in table)
         those = f"{known} of {kernels}" if symbols.has_kernel else str(known)
         told = f"not complete: the kernel's own {those} that its modules use; its image (--kernel FILE) has them all"
+    elif symbols.cut:
+        told = "not complete: the table that it is made from is cut"
     elif symbols.complete:
         told = "complete: the kernel's own, and those of its modules"
     else:

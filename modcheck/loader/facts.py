@@ -153,7 +153,7 @@ class Load:
     def knows_absent(self) -> bool:
         """Whether a symbol that nothing has is known not to be there: insmod sees but the kernel's own."""
         symbols = self.target.symbols
-        return symbols is not None and (symbols.complete or (symbols.has_kernel and self.loader != "modprobe"))
+        return symbols is not None and (symbols.complete or (symbols.names_kernel and self.loader != "modprobe"))
 
     @cached_property
     def own_build(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from ..module.facts import Module, Parameter
 from ..module.signature import Signature
-from ..target.facts import Target
+from ..target.facts import Symbols, Target
 from .style import Style
 from .words import tie_lines
 
@@ -100,10 +100,20 @@ def _certificates(target: Target) -> str | None:
     return f"{len(found)}{f' ({without} without the key)' if without else ''}{rest}"
 
 
+def _of_what(symbols: Symbols) -> str:
+    """Which part of all exports a kernel's symbols are; empty where they are all."""
+    if symbols.complete:
+        return ""
+    if symbols.has_kernel:
+        return ", and it is cut off" if symbols.cut else ", the kernel's own alone"
+    return (
+        ", the kernel's own as far as its modules use them" if symbols.inferred else ", none of them the kernel's own"
+    )
+
+
 def target_report(target: Target, style: Style) -> str:
     """Every fact of the target with its source; what is not known is said so."""
     symbols = target.symbols
-    whole = "" if symbols is None or symbols.complete else ", none of them the kernel's own"
     states = {True: "on", False: "off", None: None}
     rows = [
         ("release", target.release, "release"),
@@ -115,7 +125,7 @@ def target_report(target: Target, style: Style) -> str:
         ("architecture", target.arch, "arch"),
         ("byte order", target.endianness, "arch"),
         ("CONFIG_MODVERSIONS", states[target.modversions], "config"),
-        ("symbols", f"{symbols.count}{whole}" if symbols else None, "symbols"),
+        ("symbols", f"{symbols.count}{_of_what(symbols)}" if symbols else None, "symbols"),
         ("struct module", f"{target.this_module_size} bytes" if target.this_module_size else None, "this_module_size"),
         ("type information", f"{len(target.btf.data)} bytes" if target.btf else None, "btf"),
         ("certificates", _certificates(target), "certificates"),

@@ -18,7 +18,7 @@ from .certificates import read_certificate
 from .collect import Collector
 from .facts import Symbols, Target
 from .kconfig import Config, is_config, read_config
-from .sources import sort_sources
+from .sources import release_given, sort_sources
 from .symvers import Symvers, is_symvers, read_symvers
 from .vendor import VENDORS
 from .vermagic import with_blank
@@ -29,6 +29,8 @@ __all__ = ["VENDORS", "Config", "Symbols", "Symvers", "Target", "read_config", "
 LOCKDOWN_MODES = ("none", "integrity", "confidentiality")
 
 StrPath = str | os.PathLike[str]
+
+_CUT = "no newline ends it, or its last row is short; a symbol that it does not have may be there"
 
 NO_TARGET = (
     "nothing describes the kernel; give one of: --target PATH (the kernel's build or headers directory, its image, a "
@@ -75,6 +77,7 @@ def read_target(
     :raises UnreadableError: a file that cannot be read
     :raises TargetError: a source that is broken, or that describes no kernel at all
     """
+    release = release_given(release)
     given = [os.fspath(source) for source in sources]
     symvers = (*(os.fspath(path) for path in symvers), *filter(is_symvers, given))
     configs = list(filter(is_config, given))
@@ -102,7 +105,7 @@ def read_target(
     runs = Collector()
     options = (("--release", release), ("--vermagic", vermagic), ("--config", config))
     runs.sources += [option for option, value in options if value is not None]
-    runs.release.give(_one_word("--release", release), "--release")
+    runs.release.give(release, "--release")
     if vermagic is not None:
         runs.vermagic.give(with_blank(vermagic), "--vermagic")
         runs.release.give(vermagic.split(" ")[0], "--vermagic")
@@ -146,17 +149,6 @@ def read_target(
             "module); give the Module.symvers of the kernel's build or headers directory",
         )
     return one_target(runs, against, stated=same_build, saved=saved, board=board, described=described)
-
-
-def _one_word(option: str, value: str | None) -> str | None:
-    """A release, without the line's end that it may have come with.
-
-    :raises TargetError: it is not one word, as all that `uname -a` prints
-    """
-    found = value.strip() if value is not None else None
-    if found is not None and len(found.split()) != 1:
-        raise TargetError(option, f"{found!r} is not what `uname -r` prints")
-    return found
 
 
 def _parse_option(text: str | None) -> Version | None:

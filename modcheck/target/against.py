@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .board import Board
     from .profile import Profile
 
+_CUT = "no newline ends it, or its last row is short; a symbol that it does not have may be there"
 #: so many modules of the board are read to see whether a table is of their build
 _SAMPLE = 16
 
@@ -188,6 +189,7 @@ def _finished(
     else:
         tables += against.tables
     runs.release_of_modules()
+    runs.notes += [f"{table.path} is cut: {_CUT}" for table in against.tables if table.cut]
     if tables and not any(table.has_kernel or table.inferred for table in tables):
         runs.notes.append(f"{tables[0].path} has no symbols of vmlinux: it is a module's own table, and no kernel's")
     return runs.finish(tables, standing, against.build if against.describes else built, tied)
@@ -199,7 +201,8 @@ def _witnesses(runs: Collector, saved: Profile | None, names: Symvers | None) ->
     if runs.image and (table := runs.image.symvers()):
         tables.append(table)
     tables += [names] if names and not tables else []
-    sampled = runs.modules.sample(_SAMPLE, runs.reference) if runs.modules and runs.reference else []
+    like = runs.reference or runs.witness
+    sampled = runs.modules.sample(_SAMPLE, like) if runs.modules and like else []
     return [*map(witness_of, tables), *witnesses_of([*runs.board_modules, *sampled])]
 
 

@@ -77,6 +77,7 @@ class Collector:
         self.vendor: Fact[str] = Fact("vendor", notes)
         self.vermagic: Fact[str] = Fact("vermagic", notes)
         self.reference: Module | None = None
+        self.witness: Module | None = None
         self.entry_points: set[int] = set()
         self.saved_entry_points: frozenset[int] | None = None
         self.seed: Fact[str] = Fact("randstruct seed", notes)
@@ -119,8 +120,9 @@ class Collector:
 
     def release_of_modules(self) -> None:
         """The release that modules of the build are for."""
-        if self.reference and self.reference.vermagic and not self.release.value:
-            self.release.give(self.reference.vermagic.split(" ")[0], self.reference.path)
+        shown = self.reference or self.witness
+        if shown and shown.vermagic and not self.release.value:
+            self.release.give(shown.vermagic.split(" ")[0], shown.path)
         self.version_of_release()
 
     def version_of_release(self) -> None:
@@ -304,6 +306,7 @@ class Collector:
         self.tree, self.modules = self.tree or other.tree, self.modules or other.modules
         if self.reference is None:
             self.reference, self.entry_points = other.reference, other.entry_points
+        self.witness = self.witness or other.witness
         if self.saved_entry_points is None:
             self.saved_entry_points = other.saved_entry_points
         if not self.certificates:
@@ -356,12 +359,9 @@ class Collector:
 
         :raises TargetError: there are no modules in it, or those of two kernels
         """
-        from .modules_dir import ModulesDir
+        from .modules_dir import ModulesDir, installed_modules
 
-        modules = find_modules(path, follow=True)
-        if not modules:
-            hint = "; an archive goes to --target" if os.path.isfile(path) else ""
-            raise TargetError(path, f"no modules below this directory (*.ko, *.ko.gz, *.ko.xz, *.ko.zst){hint}")
+        modules = installed_modules(path, self.notes)
         own = os.path.join(path, "kernel", "")
         self.read_reference([one for one in modules if one.startswith(own)] or modules)
         self.modules = ModulesDir(path, modules)
@@ -389,10 +389,27 @@ class Collector:
         releases = {module.vermagic.split(" ")[0] for module in found if module.vermagic}
         if len(releases) > 1:
             raise TargetError(found[0].path, f"beside it lie modules of another kernel: {', '.join(sorted(releases))}")
+        if not found and self.reference is None:
+            self._read_others(paths)
         for module in found:
             self.arch.give((module.arch, module.elf.endianness) if module.arch else None, module.path)
         self.reference = found[0] if found else self.reference
         self.entry_points.update(offset for module in found for _, offset in module.entry_points)
+
+    def _read_others(self, paths: Sequence[str]) -> None:
+        """Modules that do not say that they came with the kernel: before 3.2 none does; since then they tell for which
+        kernel they were installed, and nothing of how it was built."""
+        from .modules_dir import agreed
+
+        module = agreed(paths, self.notes)
+        if module is None:
+            return
+        self.arch.give((module.arch, module.elf.endianness) if module.arch else None, module.path)
+        version = parse_version(module.vermagic or "")
+        if version and not version.since(3, 2):
+            self.reference = module
+        else:
+            self.witness = module
 
     def _entry_points(self) -> frozenset[int] | None:
         """Where modules of the kernel's own build set pointers in struct module; None where none was used."""
@@ -443,6 +460,8 @@ class Collector:
         origin = f"computed from release, version, {self.config.origin} and architecture"
         vermagic.give(self._composed(arch), origin)
         self._use_reference()
+        if self.witness and self.witness.vermagic and self.witness.vermagic.split(" ")[0] == release:
+            vermagic.give(self.witness.vermagic, self.witness.path)
         if self.this_module_size.value is None and self.btf.value and _since_6_4(self.version.value):
             self.this_module_size.give(self.btf.value.struct_size("module"), f"{self.btf.origin} (BTF)")
         if config and config.on("SYSTEM_REVOCATION_LIST"):

@@ -60,9 +60,13 @@ def compare_symbols(old: Target, new: Target, protected: Stablelist | None = Non
     before, after = (_rows(target, protected) for target in (old, new))
     notes: list[str] = []
     whole = [target.symbols is not None and target.symbols.complete for target in (old, new)]
-    own = [target.symbols is not None and target.symbols.has_kernel for target in (old, new)]
-    for all_known, own_known, side, told in zip(whole, own, ("the old kernel", "the new one"), ("added", "removed")):
-        if not own_known:
+    own = [target.symbols is not None and target.symbols.names_kernel for target in (old, new)]
+    cut = [target.symbols is not None and target.symbols.cut for target in (old, new)]
+    sides = ("the old kernel", "the new one")
+    for is_cut, all_known, own_known, side, told in zip(cut, whole, own, sides, ("added", "removed")):
+        if is_cut:
+            notes.append(f"the table of {side} is cut: nothing can be told as {told}")
+        elif not own_known:
             notes.append(f"{side}'s own exports are known as far as its modules use them: none can be told as {told}")
         elif not all_known:
             notes.append(f"what the modules of {side} export is not known: only the kernel's own are told as {told}")

@@ -86,7 +86,17 @@ class Symbols:
     def complete(self) -> bool:
         """Whether a kernel's own table is among them, and one of its modules: only then is a symbol that none has known
         to be absent."""
-        return self.has_kernel and any(table.whole for table in self.tables)
+        return self.names_kernel and any(table.whole for table in self.tables)
+
+    @cached_property
+    def names_kernel(self) -> bool:
+        """Whether what none has is known not to be the kernel's own: its table is there, and none is cut."""
+        return self.has_kernel and not self.cut
+
+    @cached_property
+    def cut(self) -> bool:
+        """Whether the end of a table is missing."""
+        return any(table.cut for table in self.tables)
 
     @cached_property
     def has_kernel(self) -> bool:

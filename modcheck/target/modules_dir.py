@@ -15,13 +15,82 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import NamedTuple
 
-from ..errors import UnreadableError
-from ..files import is_file, read_bytes
+from ..errors import TargetError, UnreadableError
+from ..files import dead_link, find_modules, in_package, is_file, list_folder, read_bytes, real_path
 from ..module import PARTS, Export, Module, read_module
 from ..module.facts import STB_WEAK, exports_by_name
 from ..version import parse_version
+from .kinds import kind_of
 from .kmod import Depmod, Modprobe, Softdeps, configuration, read_lines, underscores
 from .symvers import KERNEL, Symvers, owner_name, render
+
+#: what leads from a modules directory to where its kernel was built
+_TREES = ("build", "source")
+#: one within it, as a wrong INSTALL_MOD_PATH makes it
+_NESTED = re.compile(r"(?:usr/)?lib/modules/[^/]+/")
+#: so many modules are looked at where none says that it came with the kernel
+_SAMPLE = 8
+
+
+def installed_modules(path: str, notes: list[str]) -> list[str]:
+    """The modules below `path`, links to directories followed, but `build` and `source`; `notes` gets what is amiss.
+
+    :raises TargetError: there are none
+    """
+    found = find_modules(path, follow=True, without=_TREES)
+    dead = {one: link for one in found if (link := dead_link(one))}
+    notes += [f"{one} is {link}: passed over" for one, link in dead.items()]
+    modules = [one for one in found if one not in dead]
+    notes += _amiss(path, modules)
+    if not modules:
+        kind = kind_of(path)
+        hint = _only_trees(path) or ("an archive goes to --target" if os.path.isfile(path) else "")
+        told = f"; it is {kind}" if kind else f"; {hint}" if hint else ""
+        raise TargetError(path, f"no modules below this directory (*.ko, *.ko.gz, *.ko.xz, *.ko.zst){told}")
+    return modules
+
+
+def _only_trees(path: str) -> str:
+    """What there is in a directory that headers packages make: links to where modules are built, and no modules."""
+    links = [os.path.join(path, name) for name in list_folder(path)]
+    if not links or any(os.path.basename(link) not in _TREES for link in links):
+        return ""
+    if dead := dead_link(links[0]):
+        return f"there is but {links[0]}, {dead}"
+    return f"there is but {links[0]}, in which modules are built: give that to --target"
+
+
+def _amiss(path: str, modules: Sequence[str]) -> Iterator[str]:
+    """What is wrong with how the modules of a `/lib/modules/RELEASE` were installed, whole sentences."""
+    if nested := [one for one in modules if _NESTED.match(os.path.relpath(one, path))]:
+        yield (
+            f"{len(nested)} modules lie in {path} below lib/modules once more ({nested[0]}): INSTALL_MOD_PATH is the "
+            "root of the file system, and `make modules_install` adds lib/modules/RELEASE itself"
+        )
+    lists = (os.path.join(path, name) for name in ("modules.dep", "modules.dep.bin"))
+    if modules and _root(path) and not in_package(path) and not any(map(is_file, lists)):
+        yield f"no modules.dep in {path}: modprobe finds nothing there before depmod has run; it is taken to have run"
+
+
+def agreed(paths: Sequence[str], notes: list[str]) -> Module | None:
+    """A module that speaks for all, of modules that do not say that they came with the kernel: before 3.2 none does
+    (`intree`, scripts/mod/modpost.c). None where the few that are looked at differ in vermagic or architecture."""
+    last = len(paths) - 1
+    places = sorted({last * step // (_SAMPLE - 1) for step in range(_SAMPLE)})
+    read = [module for place in places if (module := _read(paths[place], PARTS)) and module.vermagic]
+    told = {(module.vermagic, module.arch, module.elf.endianness) for module in read}
+    if len(told) > 1:
+        words = ", ".join(sorted({repr(module.vermagic) for module in read}))
+        notes.append(f"modules such as {read[0].path} tell nothing of the kernel: they differ ({words})")
+    return read[0] if len(told) == 1 else None
+
+
+def _read(path: str, without: Collection[str] = ()) -> Module | None:
+    """The module at a path; None where it cannot be read."""
+    try:
+        return read_module(path, without=without)
+    except UnreadableError:
+        return None
 
 
 class Survey(NamedTuple):
@@ -113,8 +182,16 @@ class ModulesDir:
         return found
 
     def _inside(self, file: str) -> str:
-        """A file of modules.dep relative to the directory; some have whole paths, of the board."""
-        return file.rpartition(f"lib/modules/{self.release}/")[2] if os.path.isabs(file) else file
+        """A file of modules.dep relative to the directory; some have whole paths, of the board: below
+        `/lib/modules/RELEASE`, or, as Android's, wherever the directory lies there (`/vendor/lib/modules/x.ko`)."""
+        if not os.path.isabs(file):
+            return file
+        _, inside, rest = file.rpartition(f"lib/modules/{self.release}/")
+        if inside:
+            return rest
+        parts = file.split("/")
+        ends = ("/".join(parts[start:]) for start in range(1, len(parts)))
+        return next((end for end in ends if end in self.files(_name(end))), parts[-1])
 
     def _is_there(self, file: str) -> bool:
         return is_file(os.path.join(self.path, file))
@@ -173,10 +250,7 @@ class ModulesDir:
         return self._read[name]
 
     def _module(self, picked: Sequence[str], without: Collection[str] = ()) -> Module | None:
-        try:
-            return read_module(os.path.join(self.path, picked[0]), without=without) if len(picked) == 1 else None
-        except UnreadableError:
-            return None
+        return _read(os.path.join(self.path, picked[0]), without) if len(picked) == 1 else None
 
     @cached_property
     def _outside(self) -> dict[str, Module]:
@@ -285,7 +359,7 @@ class ModulesDir:
     def relative(self, path: str) -> str | None:
         """A file's path within the directory; None for one that lies elsewhere."""
         folder, file = os.path.split(path)
-        inside = os.path.relpath(os.path.realpath(folder), os.path.realpath(self.path))
+        inside = os.path.relpath(real_path(folder), real_path(self.path))
         if inside == os.pardir or inside.startswith(os.pardir + os.sep):
             return None
         return os.path.normpath(os.path.join(inside, file))

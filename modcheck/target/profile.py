@@ -92,6 +92,7 @@ def data_of(target: Target) -> dict[str, Any]:
                 "whole": table.whole,
                 "inferred": table.inferred,
                 "names_all": table.has_kernel,
+                "cut": table.cut,
                 "rows": table.rows,
                 "has_crcs": table.has_crcs,
                 "table": _packed(table.text),
@@ -165,6 +166,7 @@ def _profile(path: str, target: dict[str, Any], data: dict[str, Any]) -> Profile
                 whole=one["whole"],
                 inferred=one["inferred"],
                 names_all=one["names_all"],
+                cut=one.get("cut", False),
             )
             for one in data["symbols"]
         ),

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from string import digits
 from typing import TYPE_CHECKING
 
 from ..errors import TargetError
 from ..files import beginning, is_file, is_folder, list_folder, mount
+from ..roots import unpacked
 from .tree import Tree, find_tree, is_tree
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 #: files by which a modules directory is known; the last lies beside every out-of-tree module as well
 _LISTS = ("modules.dep", "modules.builtin", "modules.order")
+_MODULES = ("lib/modules", "usr/lib/modules")
 #: where a root file system, or a package that is unpacked, keeps what belongs to one release
 _IMAGES = (
     "boot/vmlinuz-{}", "boot/vmlinux-{}", "boot/Image-{}", "boot/zImage-{}", "boot/uImage-{}", "boot/kernel-{}",
@@ -84,12 +87,29 @@ def sort_sources(paths: Sequence[str], release: str | None, *, running: bool = F
             found.profile = read_profile(path)
         elif _is_archive(path):
             _add_archive(path, release, found)
-        elif _is_relocatable(path):
+        elif is_relocatable(path):
             found.modules.append(path)
         else:
             _only(path, "image", found.kernel)
             found.kernel = path
     return found
+
+
+def release_given(text: str | None) -> str | None:
+    """The release that `text`, an option's value, names, without the line's end that it may have come with.
+
+    It is VERSION.PATCHLEVEL, and what kbuild appends (`filechk_kernel.release` of the top Makefile): one word that
+    begins with a digit.
+
+    :raises TargetError: it is none, as all that `uname -a` prints, or a file's name
+    """
+    if text is None:
+        return None
+    found = text.strip()
+    if len(found.split()) == 1 and found[0] in digits and "/" not in found:
+        return found
+    hint = f"; --release @{found} reads it from that file" if os.path.isfile(found) else ""
+    raise TargetError("--release", f"{found!r} is not what `uname -r` prints{hint}")
 
 
 def _add_folder(path: str, release: str | None, found: Sources) -> None:
@@ -135,7 +155,7 @@ def _is_document(path: str) -> bool:
     return beginning(path, 64).lstrip()[:1] == b"{"
 
 
-def _is_relocatable(path: str) -> bool:
+def is_relocatable(path: str) -> bool:
     """Whether a file, compressed or not, begins as an ELF object that is not linked: ET_REL."""
     start = beginning(path, 18, ".ko")
     return start[:4] == b"\x7fELF" and start[16:18] in (b"\1\0", b"\0\1")
@@ -158,7 +178,8 @@ def is_modules_dir(path: str) -> bool:
     installed = os.path.basename(os.path.dirname(os.path.abspath(path))) == "modules"
     lists = _LISTS if installed else _LISTS[:-1]
     known = any(is_file(os.path.join(path, name)) for name in lists) or (
-        installed and is_folder(os.path.join(path, "kernel"))  # as packages have it that hold the modules alone
+        # as packages have it that hold the modules alone, or as a wrong INSTALL_MOD_PATH makes it
+        installed and (is_folder(os.path.join(path, "kernel")) or is_folder(os.path.join(path, "lib/modules")))
     )
     return known and not is_tree(path)
 
@@ -177,10 +198,13 @@ def _root(root: str, release: str | None, found: Sources) -> None:
         raise TargetError(root, f"holds {', '.join(modules)}, and not {release}")
     name = release if release in modules or not modules else next(iter(modules))
     folder = modules.get(name or "")
+    if not modules:  # Android's has all modules in one folder, whatever their release
+        folder = next((path for path in (os.path.join(root, one) for one in _MODULES) if is_modules_dir(path)), None)
     images = [path for path in _places(root, _IMAGES, name, folder) if is_file(path)] or _any_image(root)
     if folder is None and not images and found.board is None:
         found.trees.append(find_tree(root, release))
         return
+    unpacked(root)
     found.images += images
     found.release = found.release or name
     if folder and is_modules_dir(folder):
@@ -195,7 +219,7 @@ def _root(root: str, release: str | None, found: Sources) -> None:
 def _releases(root: str) -> dict[str, str]:
     """The kernels whose modules, or whose image, a root file system holds: release and folder of the modules."""
     found: dict[str, str] = {}
-    for folder in ("lib/modules", "usr/lib/modules"):
+    for folder in _MODULES:
         for name in list_folder(os.path.join(root, folder)):
             path = os.path.join(root, folder, name)
             if is_modules_dir(path) or any(is_file(os.path.join(path, image)) for image in ("vmlinuz", "vmlinux")):

@@ -17,11 +17,14 @@ from functools import cached_property
 from ..errors import TargetError
 from ..files import beginning, read_plain
 from ..module.facts import Export
+from .kinds import but
 
 KERNEL = "vmlinux"
 
 _LINE = rb"0x[0-9a-fA-F]{8}\t[^\t]+(?:\t[^\t]*){1,3}"
 _KERNEL_ROW = rb"(?m)^0x[0-9a-fA-F]{8}\t[^\t\n]+\t(?:[^\t\n]*\t)?vmlinux[\t\r\n]"
+#: what a row may be whose end is missing
+_BEGINNING = re.compile(rb"0(?:x(?:[0-9a-fA-F]{0,8}|[0-9a-fA-F]{8}\t.*))?")
 _NO_CRC = b"0x00000000\t"
 #: in tables of modcheck's own, where it is not known who may use a symbol
 _UNKNOWN_KIND = "(unknown)"
@@ -48,15 +51,23 @@ class Symvers:
     :ivar rows: how many symbols it has
     :ivar whole: whether it has the symbols of modules as well: a kernel's image knows but its own
     :ivar inferred: whether it is put together from what names symbols, and knows of some but the name
+    :ivar cut: whether its end is missing: kbuild ends each row with a newline, and gives all as many columns
     """
 
     def __init__(
-        self, data: bytes, path: str, *, whole: bool = True, inferred: bool = False, names_all: bool = False
+        self,
+        data: bytes,
+        path: str,
+        *,
+        whole: bool = True,
+        inferred: bool = False,
+        names_all: bool = False,
+        cut: bool = False,
     ) -> None:
         """:param names_all: of an inferred one, whether it names all that the kernel exports"""
         self.path, self.whole, self.inferred, self._names_all = path, whole, inferred, names_all
-        if data and not data.endswith(b"\n"):
-            data += b"\n"
+        data, ends_early = _without_cut_row(data)
+        self.cut = cut or ends_early
         rows = _regular_rows(data)
         self._data = data if rows is not None else b"".join(line + b"\n" for line in _checked(data, path))
         self.rows = self._data.count(b"\n") if rows is None else rows
@@ -197,6 +208,17 @@ def render_rows(rows: Iterable[tuple[int, str, str, str, str]]) -> bytes:
     return "".join(map("0x%08x\t%s\t%s\t%s\t%s\n".__mod__, rows)).encode("utf-8", "surrogateescape")
 
 
+def _without_cut_row(data: bytes) -> tuple[bytes, bool]:
+    """The table with a newline at its end, less a last row that is short, and whether its end is missing."""
+    if not data.strip():
+        return data, False
+    start = data.rstrip().rfind(b"\n") + 1
+    columns, before = (line.count(b"\t") for line in (data[start:], data[data.rfind(b"\n", 0, start - 1) + 1 : start]))
+    if start and columns < before and _BEGINNING.fullmatch(data[start:].rstrip(b"\r\n")):
+        return data[:start], True
+    return (data, False) if data.endswith(b"\n") else (data + b"\n", True)
+
+
 def _regular_rows(data: bytes) -> int | None:
     """How many lines there are, if each begins like a CRC and has as many columns as the others; the digits are read
     with the row."""
@@ -217,6 +239,8 @@ def _checked(data: bytes, path: str) -> list[bytes]:
     lines = data.splitlines()
     for number, line in enumerate(lines, 1):
         if line.strip() and not re.fullmatch(_LINE, line):
+            if told := but(path, "to --symvers"):
+                raise TargetError(path, f"not a Module.symvers{told}")
             if line.startswith((b"#", b"CONFIG_")):
                 raise TargetError(path, "not a Module.symvers, but a .config (--config)")
             shown = line[:60].decode("utf-8", "replace").strip()
@@ -246,4 +270,6 @@ def read_symvers(path: str | os.PathLike[str]) -> Symvers:
     :raises UnreadableError: the file cannot be read or decompressed
     :raises TargetError: a line that is none of a Module.symvers; the line number is named
     """
+    if os.path.isdir(path) and (told := but(path, "to --symvers")):
+        raise TargetError(path, f"not a Module.symvers{told}")
     return Symvers(read_plain(path), os.fspath(path))

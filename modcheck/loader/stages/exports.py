@@ -12,6 +12,7 @@ from .. import needs
 from ..concerns import concerns
 from ..facts import Answer, Finding, Load, Unknown, line
 from .force import force_load
+from .symbols import looked_up
 
 VERSIONS_RULE = "export-versions"
 DUPLICATE_RULE = "duplicate-export"
@@ -50,5 +51,21 @@ def duplicate_export(load: Load) -> Iterator[Answer]:
             yield Finding(DUPLICATE_RULE, "error", summary, "ENOEXEC", (line(text),), details)
             return
     # modpost lets no symbol be exported twice within one build
-    if not load.knows_absent and not load.own_build:
+    if not load.knows_absent and not load.own_build and not _knows_exporters(load):
         yield Unknown(DUPLICATE_RULE, needs.SYMVERS)
+
+
+def _knows_exporters(load: Load) -> bool:
+    """Whether the exports of all that is there by then are known: the kernel's own, and those of the modules that are
+    loaded first, which are all at hand if everything that each imports is found."""
+    symbols = load.target.symbols
+    if symbols is None or not symbols.names_kernel:
+        return False
+    first = [load.view.visible.module(name) for name in load.needs]
+    views = [load.view, *(load.see(module) for module in first if module)]
+    names = ((view, looked_up(load, name)) for view in views for name in view.module.imports)
+    return (
+        None not in first
+        and not any(view.opaque for view in views)
+        and all(name is None or view.find(name) for view, name in names)
+    )

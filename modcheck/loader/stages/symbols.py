@@ -179,11 +179,9 @@ def _outside(walk: _Walk, symbol: Symbol) -> None:
 
 def _undefined(walk: _Walk, symbol: Symbol) -> None:
     load = walk.load
-    name = symbol.name
-    if load.target.arch == "ppc64":
-        if name in (".TOC.", "TOC."):
-            return
-        name = name.removeprefix(".")
+    name = looked_up(load, symbol.name)
+    if name is None:
+        return
     if symbol.type == STT_REGISTER and (load.target.arch or "").startswith("sparc"):
         return
     rows = load.view.find(name)
@@ -204,6 +202,14 @@ def _undefined(walk: _Walk, symbol: Symbol) -> None:
     else:
         everywhere = symbols.find(name) if symbols else ()
         walk.fail(UNKNOWN, "ENOENT", name, {"owner": everywhere[0].owner if everywhere else None})
+
+
+def looked_up(load: Load, name: str) -> str | None:
+    """The name under which an undefined symbol is looked for; None for powerpc's table of contents: nobody exports it
+    (`dedotify()` of arch/powerpc/kernel/module_64.c)."""
+    if load.target.arch != "ppc64":
+        return name
+    return None if name in (".TOC.", "TOC.") else name.removeprefix(".")
 
 
 def _ignored(load: Load, name: str) -> bool:
