@@ -54,7 +54,8 @@ def test_a_release_from_a_file(modcheck: Modcheck, tmp_path: Path) -> None:
     path = tmp_path / "board.release"
     for text in (f"{RELEASE}\n", f"{RELEASE}\r\nand more\n", RELEASE):
         path.write_text(text)
-        run = modcheck("--format", "json", MODULE, "--target", TREE, "--release", f"@{path}", "--same-build", "--strict")
+        words = ("--target", TREE, "--release", f"@{path}", "--same-build", "--strict")
+        run = modcheck("--format", "json", MODULE, *words)
         assert (run.status, run.document["target"]["release"]) == (0, RELEASE)
     assert f"; --release @{path} reads it from that file" in modcheck(MODULE, "--release", path).stderr
     path.write_text("\n")

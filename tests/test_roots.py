@@ -139,10 +139,10 @@ def test_where_the_kernel_was_built_is_on_this_machine(root: Path) -> None:
     shutil.copytree(SAMPLES / "sunxi/tree", root / "usr/src/linux")
     (root / f"lib/modules/{NEW}/build").unlink()
     (root / f"lib/modules/{NEW}/build").symlink_to("/usr/src/linux")
-    built = read_target(root).built_against
-    assert built is not None
-    assert built.tree == f"{root}/lib/modules/{NEW}/build"
-    assert any("6.1.176-sunxi" in note for note in read_target(root).notes)
+    target = read_target(root)
+    assert target.built_against and target.tied
+    assert target.built_against.tree == f"{root}/lib/modules/{NEW}/build"
+    assert any("6.1.176-sunxi" in text for text in target.tied.against)
 
 
 names = st.sampled_from(["a", "b", "c", "lib", "modules", "6.1", "x.ko"])
