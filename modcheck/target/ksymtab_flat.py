@@ -359,4 +359,4 @@ def _read(data: bytes, found: _Found) -> Table | None:
     if not understood or (each >= 4 and 50 * crcs.count(0) > count):
         return None
     names, namespaces = ([text.decode("latin-1") for text in texts] for texts in (found.names, found.namespaces))
-    return columns(names, crcs, gpl, namespaces)
+    return columns(names, crcs, gpl, namespaces, layout)
