@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Iterator
 
 from ..arch import Endianness, arch_of_machine
 from ..files import LIMIT
 
 _BANNER = re.compile(rb"Linux version (\d+\.\d+\S{0,80}) [ -~]{0,1000}\n\0")
+_UNFINISHED, _NUMBER = re.compile(rb" # "), re.compile(rb"#\S* ")
 #: least size of a kernel once unpacked: what is smaller, and was found by searching, is none
 LEAST = 1 << 20
 #: where in a kernel the magic number is that begins its header
@@ -29,20 +31,42 @@ Known = tuple[str, Endianness | None]
 
 
 def find_banner(data: bytes, start: int = 0, end: int | None = None) -> re.Match[bytes] | None:
-    """The line of /proc/version in a plain kernel; its first group is the release. None where there is none."""
-    end = len(data) if end is None else end
+    """The line of /proc/version in a plain kernel; its first group is the release. None where there is none.
+
+    Since 6.1 there are two: one of init/version.c, `# SMP`, that has no number yet, and the final one, `#1 SMP`, of
+    init/version-timestamp.c.
+    """
+    first = None
+    for match in _lines(data, start, len(data) if end is None else end):
+        if not _UNFINISHED.search(match[0]):
+            return match
+        first = first or match
+    return first
+
+
+def banners(data: bytes, start: int) -> list[tuple[int, bytes]]:
+    """Each kernel's line of /proc/version, from `start` on, and the place where that kernel is first told."""
+    found: list[tuple[int, bytes]] = []
+    for match in _lines(data, start, len(data)):
+        if found and _NUMBER.sub(b"# ", found[-1][1]) == _NUMBER.sub(b"# ", match[0]):
+            found[-1] = found[-1][0], max(found[-1][1], match[0])
+        else:
+            found.append((match.start(), match[0]))
+    return found
+
+
+def _lines(data: bytes, start: int, end: int) -> Iterator[re.Match[bytes]]:
     at = data.find(b"Linux version ", start, end)
     while at >= 0:
         if match := _BANNER.match(data, at, end):
-            return match
+            yield match
         at = data.find(b"Linux version ", at + 1, end)
-    return None
 
 
 def kernel_end(data: bytes, start: int) -> int | None:
     """Where the plain kernel ends that has its header at `start`; None where there is no such header, or no kernel."""
     end = elf_end(data, start) if data.startswith(b"\x7fELF", start) else _image_end(data, start)
-    return end if end is not None and find_banner(data, start, end) else None
+    return end if end is not None and any(_lines(data, start, end)) else None
 
 
 def _image_end(data: bytes, start: int) -> int | None:

@@ -19,7 +19,7 @@ from ..errors import TargetError
 from ..files import LIMIT
 from .containers import ANYWHERE, Container, Inner, open_container
 from .notes import build_id
-from .plain import HEADERS, LEAST, Known, arch_by_header, find_banner, kernel_end
+from .plain import HEADERS, LEAST, Known, arch_by_header, banners, find_banner, kernel_end
 from .streams import MAGICS, StreamError, codec_at, first_bytes, unpack_stream
 
 _LAYERS = 6
@@ -158,15 +158,18 @@ class _Search:
     ) -> bool:
         """Find the kernels in `data` from `start` on; `found`: whether there is one before that."""
         arch = _wrapped(data) or arch
-        at = start
+        unpacked = bool(layers) and layers[-1] in MAGICS
+        at, lines = start, []
         while at < len(data) and (end := kernel_end(data, at)):
+            # x86's relocations lie behind its ELF file
+            end = len(data) if unpacked and not banners(data, end) else end
             found = self._add(data, at, end, layers, arch)
             at = end
-        unpacked = bool(layers) and layers[-1] in MAGICS
-        banners = _banners(data, at) if unpacked else []
+        if unpacked:
+            lines = banners(data, at)
         # what comes out of a stream is one kernel, if it is one
-        plain = unpacked and (found or bool(banners))
-        last = (banners[-1][0] if banners else at) if plain else len(data)
+        plain = unpacked and (found or bool(lines))
+        last = (lines[-1][0] if lines else at) if plain else len(data)
         window = at
         while window < last and self._may_go_on():
             for place, kind in sorted(_hits(data, window, window + _WINDOW, plain)):
@@ -176,10 +179,10 @@ class _Search:
             window = max(window + _WINDOW, at)
         if found:
             return True
-        banners = _banners(data, start)
-        for number, (place, _) in enumerate(banners):
+        lines = lines or banners(data, start)
+        for number, (place, _) in enumerate(lines):
             begin = place if number else start
-            end = banners[number + 1][0] if number + 1 < len(banners) else len(data)
+            end = lines[number + 1][0] if number + 1 < len(lines) else len(data)
             found = self._add(data, begin, end, layers, arch)
         return found
 
@@ -257,17 +260,6 @@ def _hits(data: bytes, start: int, end: int, plain: bool) -> Iterator[tuple[int,
         while at >= 0:
             yield at - place, kind
             at = data.find(magic, at + 1, end + place + len(magic) - 1)
-
-
-def _banners(data: bytes, start: int) -> list[tuple[int, bytes]]:
-    """Each line of /proc/version from `start` on that differs from the one before it, and its place."""
-    found: list[tuple[int, bytes]] = []
-    match = find_banner(data, start)
-    while match:
-        if not found or found[-1][1] != match[0]:
-            found.append((match.start(), match[0]))
-        match = find_banner(data, match.end())
-    return found
 
 
 def _wrapped(data: bytes) -> Known | None:
