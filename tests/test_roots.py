@@ -140,7 +140,8 @@ def test_where_the_kernel_was_built_is_on_this_machine(root: Path) -> None:
     (root / f"lib/modules/{NEW}/build").unlink()
     (root / f"lib/modules/{NEW}/build").symlink_to("/usr/src/linux")
     target = read_target(root)
-    assert target.built_against and target.tied
+    assert target.built_against
+    assert target.tied
     assert target.built_against.tree == f"{root}/lib/modules/{NEW}/build"
     assert any("6.1.176-sunxi" in text for text in target.tied.against)
 

@@ -117,7 +117,7 @@ class Board:
     def build_id(self) -> str | None:
         """Of the notes of the running kernel."""
         notes = self._bytes("sys/kernel/notes")
-        return (build_id(notes, True) or build_id(notes, False)) if notes else None
+        return build_id(notes) if notes else None
 
     def exports(self) -> Symvers | None:
         """The names of all that the kernel exports, as /proc/kallsyms has them (CONFIG_KALLSYMS_ALL): sorted, those for

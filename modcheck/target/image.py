@@ -8,15 +8,17 @@ from collections.abc import Iterator
 from functools import cached_property
 from itertools import repeat
 
-from ..arch import Endianness, arch_of_machine
+from ..arch import ARCHES, Endianness
 from ..btf import HEADER, Btf
 from ..files import read_bytes
 from .certificates import Certificate, parse_certificate
 from .kconfig import Config
-from .ksymtab import kernel_table
+from .ksymtab import Table, kernel_table
+from .notes import build_id
+from .plain import arch_by_header, find_banner
 from .streams import StreamError, unpack_stream
 from .symvers import KERNEL, Symvers, render_rows
-from .unpack import find_banner, unpack
+from .unpack import unpack
 
 _CERTIFICATE = re.compile(rb"\x30\x82..\x30\x82..\xa0\x03\x02\x01\x02\x02", re.DOTALL)
 _BTF: dict[Endianness, re.Pattern[bytes]] = {
@@ -42,14 +44,15 @@ class Image:
     :ivar layers: what it was packed in, outermost first
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, release: str | None = None) -> None:
         """Read the image at `path`.
 
+        :param release: whose kernel is meant where it holds several
         :raises UnreadableError: it cannot be read
-        :raises TargetError: there is no kernel in it
+        :raises TargetError: there is no kernel in it, or several of which `release` picks none
         """
         self.path = path
-        data, self.layers = unpack(read_bytes(path), path)
+        data, self.layers, self._wrapper = unpack(read_bytes(path), path, release)
         self.data = _without_pe_signature(data)
 
     @cached_property
@@ -64,19 +67,36 @@ class Image:
         """What `uname -r` prints."""
         return self.banner.split(" ", 3)[2]
 
-    build_id: str | None = None
-
     def arch(self) -> tuple[str, Endianness | None] | None:
-        """By the header of the image, or the end of vermagic; None where neither tells."""
-        if self.data[:4] == b"\x7fELF":
-            order: Endianness = "little" if self.data[5] == 1 else "big"
-            (machine,) = struct.unpack_from("<H" if order == "little" else ">H", self.data, 18)
-            known = arch_of_machine(machine, 64 if self.data[4] == 2 else 32)
-            return (known, order) if known else None
-        for pattern, arch in _ARCHES:
-            if re.search(pattern, self.vermagic or ""):
-                return arch, None
-        return None
+        """By the kernel's own header, the end of vermagic, or what it was packed in; None where none of these tells.
+
+        Where none tells the byte order of an architecture that has both, the table of exports does.
+        """
+        own = arch_by_header(self.data)
+        if own and self.data[:4] == b"\x7fELF":
+            return own
+        named = next((arch for pattern, arch in _ARCHES if re.search(pattern, self.vermagic or "")), None)
+        told = [one for one in (own, self._wrapper) if one]
+        name = named or next((one for one, _ in told), None)
+        if name is None:
+            return None
+        if name == "ppc":  # wrappers have one name for both
+            if self._table is None:
+                return None
+            name = "ppc64" if self._table.layout.word == 8 else name
+        order = next((order for one, order in told if one == name), None) or ARCHES[name].endianness
+        if order is None and self._table:
+            order = "little" if self._table.layout.order == "<" else "big"
+        return name, order
+
+    @cached_property
+    def build_id(self) -> str | None:
+        """What `readelf -n vmlinux` shows as its build id, in hexadecimal; None where nothing tells it."""
+        return build_id(self.data)
+
+    @cached_property
+    def _table(self) -> Table | None:
+        return kernel_table(self.data)
 
     @cached_property
     def vermagic(self) -> str | None:
@@ -91,14 +111,14 @@ class Image:
         if start < 0:
             return None
         try:
-            text = unpack_stream(memoryview(self.data)[start + 8 :], "gzip")
+            text = unpack_stream(memoryview(self.data)[start + 8 :], "gzip").data
         except StreamError:
             return None
         return Config(text.decode("utf-8", "replace"), f"{self.path} (IKCONFIG)")
 
     def symvers(self) -> Symvers | None:
         """The table of its exports; None where it is not found, or not understood."""
-        table = kernel_table(self.data)
+        table = self._table
         if table is None:
             return None
         kinds = ("EXPORT_SYMBOL", "EXPORT_SYMBOL_GPL")

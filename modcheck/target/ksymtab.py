@@ -58,10 +58,11 @@ class Table(NamedTuple):
     crcs: Sequence[int | None]
     gpl: Sequence[bool]
     namespaces: Sequence[str]
+    layout: Layout
 
     def exports(self) -> tuple[Export, ...]:
         """The same row by row."""
-        return tuple(map(Export, *self, repeat(KERNEL)))
+        return tuple(map(Export, *self[:4], repeat(KERNEL)))
 
 
 def kernel_exports(data: bytes) -> tuple[Export, ...] | None:
@@ -79,16 +80,19 @@ def kernel_table(data: bytes) -> Table | None:
     return search(data)
 
 
-def columns(names: Sequence[str], crcs: Sequence[int | None], gpl: Sequence[bool], namespaces: Sequence[str]) -> Table:
+def columns(
+    names: Sequence[str], crcs: Sequence[int | None], gpl: Sequence[bool], namespaces: Sequence[str], layout: Layout
+) -> Table:
     """The table of these columns; of a symbol that is there twice the first row counts."""
     if len(set(names)) == len(names):
-        return Table(names, crcs, gpl, namespaces)
+        return Table(names, crcs, gpl, namespaces, layout)
     first = sorted(dict(zip(reversed(names), range(len(names) - 1, -1, -1))).values())
     return Table(
         [names[index] for index in first],
         [crcs[index] for index in first],
         [gpl[index] for index in first],
         [namespaces[index] for index in first],
+        layout,
     )
 
 
@@ -116,6 +120,7 @@ def _elf_table(data: bytes) -> Table | None:
     order = "<" if data[5] == 1 else ">"
     word = 8 if data[4] == 2 else 4
     layouts = [Layout(order, *form) for form in ((True, 4, 3), (True, 4, 2), (False, word, 3), (False, word, 2))]
+    layout = layouts[0]
     all_names: list[str] = []
     all_crcs: list[int | None] = []
     all_gpl: list[bool] = []
@@ -124,13 +129,13 @@ def _elf_table(data: bytes) -> Table | None:
         table = sections.get(f"__ksymtab{kind}")
         if table is None or not table.data:
             continue
-        read = next((read for layout in layouts if (read := _names(table, layout, strings))), None)
-        if read is None and ".rela.dyn" in sections:
+        found = next(((form, read) for form in layouts if (read := _names(table, form, strings))), None)
+        if found is None and ".rela.dyn" in sections:
             table = _relocated(table, sections[".rela.dyn"].data, order)
-            read = next((read for layout in layouts[2:] if (read := _names(table, layout, strings))), None)
-        if read is None:
+            found = next(((form, read) for form in layouts[2:] if (read := _names(table, form, strings))), None)
+        if found is None:
             return None
-        names, namespaces = read
+        layout, (names, namespaces) = found
         count = len(names)
         crcs = _crcs(data, sections.get(f"__kcrctab{kind}"), count, order)
         flags = sections.get(f"__kflagstab{kind}")
@@ -141,7 +146,7 @@ def _elf_table(data: bytes) -> Table | None:
         all_crcs += crcs
         all_gpl += only
         all_namespaces += namespaces
-    return columns(all_names, all_crcs, all_gpl, all_namespaces)
+    return columns(all_names, all_crcs, all_gpl, all_namespaces, layout)
 
 
 def _sections(data: bytes) -> dict[str, _Section]:

@@ -1,8 +1,9 @@
 """The export table of a kernel in a flat image, found by its structure alone.
 
 In memory come the entries (those for all, then those for GPL-compatible modules; one table with flags since 7.1), their
-CRCs where there are any, the flags, the strings. Each table is sorted by name. So: a block of names, before it a table
-of which every entry points into it, between the two a number of bytes that tells the rest.
+CRCs where there are any, the flags, the strings. Each table is sorted by name since 2.6.39; before that its entries are
+in the order of the files that were linked, as are their names. So: a block of names, before it a table of which every
+entry points into it, between the two a number of bytes that tells the rest.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from heapq import nlargest
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .ksymtab import Layout, Table, columns, follow_crcs
 
@@ -82,6 +83,8 @@ class _Found(NamedTuple):
     name_offsets: list[int]
     namespaces: list[bytes]
     namespace_offsets: list[int]
+    restarts: list[int]
+    """where a part begins: what is for GPL-compatible modules"""
 
 
 def search(data: bytes) -> Table | None:
@@ -281,7 +284,11 @@ def _table(
 ) -> _Found | None:
     """The longest stretch of the entries from `first` on whose names are sorted, part by part, and what adjoins it."""
     names = [_string(data, offset) if start <= offset < end else b"" for offset in offsets]
-    stretch = _sorted_stretch(names, effort)
+    keys: Sequence[Any] = names
+    stretch = _sorted_stretch(names, keys, effort)
+    if stretch is None and layout.fields == 2 and not layout.relative:
+        keys = offsets
+        stretch = _sorted_stretch(names, keys, effort)
     if stretch is None:
         return None
     a, b = stretch
@@ -300,20 +307,21 @@ def _table(
         if not all(offset == -1 or start <= offset < end for offset in spaces):
             return None
     namespaces = [_string(data, offset) if offset >= 0 else b"" for offset in spaces] or [b""] * (b - a)
-    return _Found(begin, layout, names[a:b], list(offsets[a:b]), namespaces, spaces)
+    restarts = [index for index, (one, other) in enumerate(pairwise(keys[a:b]), 1) if one > other]
+    return _Found(begin, layout, names[a:b], list(offsets[a:b]), namespaces, spaces, restarts)
 
 
 def _string(data: bytes, offset: int) -> bytes:
     return data[offset : data.find(b"\0", offset)]
 
 
-def _sorted_stretch(names: Sequence[bytes], effort: _Effort) -> tuple[int, int] | None:
-    """First and last of the longest run of names that are sorted in a few parts, none of them short."""
+def _sorted_stretch(names: Sequence[bytes], keys: Sequence[Any], effort: _Effort) -> tuple[int, int] | None:
+    """First and last of the longest run of names that are sorted in a few parts by their keys, none of them short."""
     parts: list[list[int]] = []
     for index, name in enumerate(names):
         if not _NAME.match(name):
             parts.append([])
-        elif parts and parts[-1] and names[parts[-1][-1]] <= name:
+        elif parts and parts[-1] and keys[parts[-1][-1]] <= keys[index]:
             parts[-1].append(index)
         else:
             parts.append([index])
@@ -346,7 +354,7 @@ def _read(data: bytes, found: _Found) -> Table | None:
         crcs = follow_crcs(data, end, struct.unpack_from(f"{layout.order}{count}I", data, end), layout.order)
     elif each == 8:
         crcs = struct.unpack_from(f"{layout.order}{count}Q", data, end)
-    restarts = [index for index, (one, other) in enumerate(pairwise(found.names), 1) if one > other]
+    restarts = found.restarts
     if each in (1, 5):
         place = end + (each - 1) * count
         flags = data[place : place + count]
@@ -359,4 +367,4 @@ def _read(data: bytes, found: _Found) -> Table | None:
     if not understood or (each >= 4 and 50 * crcs.count(0) > count):
         return None
     names, namespaces = ([text.decode("latin-1") for text in texts] for texts in (found.names, found.namespaces))
-    return columns(names, crcs, gpl, namespaces)
+    return columns(names, crcs, gpl, namespaces, layout)

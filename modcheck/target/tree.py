@@ -100,7 +100,7 @@ class Tree:
                 return None
             with open(path, "rb") as file:
                 section = ELFFile(file).get_section_by_name(".notes")
-                return build_id(section.data(), ELFFile(file).little_endian) if section else None
+                return build_id(section.data()) if section else None
         return None
 
     def newer_than_symvers(self) -> tuple[str, float] | None:

@@ -1,9 +1,9 @@
 """A kernel image out of its containers: what a boot loader is given, down to the kernel's plain bytes.
 
-Containers: Documentation/arch/x86/boot.rst (`HdrS`), arch/arm64 and arch/riscv booting.rst and boot-image-header.rst,
-drivers/firmware/efi/libstub/zboot-header.S, Documentation/arch/arm/booting.rst and setup.rst, U-Boot's include/image.h
-and doc/usage/fit, the PE format and the UAPI group's UKI specification, Android's bootimg.h. Whatever else holds a
-kernel (wrappers of s390, mips and powerpc, dumps of a partition) is searched for compressed streams.
+Containers are told by their headers (containers.py), plain kernels by theirs (plain.py). Whatever else holds a kernel
+(wrappers of s390, mips and powerpc, dumps of a partition or of a whole device) is searched for kernels, containers and
+compressed streams at any place. All facts of a target come from one range of bytes: a stream, or what the kernel's
+header says, up to the next kernel. Of a kernel without a header the line of /proc/version is the first thing known.
 
 Memory: a file and what it holds are kept at once, each of at most `files.LIMIT` bytes; while a kernel is searched for,
 no more than twice that much is unpacked, and a bounded number of streams is tried.
@@ -11,19 +11,17 @@ no more than twice that much is unpacked, and a bounded number of streams is tri
 
 from __future__ import annotations
 
-import re
-import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ..archives import archive_kind
 from ..errors import TargetError
 from ..files import LIMIT
-from .streams import MAGIC, StreamError, may_begin, unpack_stream
+from .containers import ANYWHERE, Container, Inner, open_container
+from .notes import build_id
+from .plain import HEADERS, LEAST, Known, arch_by_header, banners, find_banner, kernel_end
+from .streams import MAGICS, StreamError, codec_at, first_bytes, unpack_stream
 
-_BANNER = re.compile(rb"Linux version (\d+\.\d+\S{0,80}) [ -~]{0,1000}\n\0")
-#: least size of a kernel once unpacked: what is smaller and found by searching was none
-_LEAST = 1 << 20
 _LAYERS = 6
 #: so many streams are tried, and so many of those that fail are told
 _TRIES, _TOLD = 10_000, 4
@@ -31,251 +29,243 @@ _TRIES, _TOLD = 10_000, 4
 _LOOK = 64 << 10
 #: so much a stream counts that turns out to be damaged only behind that
 _DAMAGED = 128 << 20
-#: how streams of lz4 and lzo begin
-_LITERAL = (b"\x02\x21\x4c\x18", b"\x04\x22\x4d\x18", b"\x89LZO\0\r\n\x1a\n")
+#: so much is searched for all magic numbers at once
+_WINDOW = 256 << 10
+#: an initramfs: cpio's `newc` with and without checksums
+_CPIO = (b"070701", b"070702")
+#: what holds files and no kernel in one piece for certain, by its magic number
+_FILE_SYSTEMS = (
+    (0x438, b"\x53\xef", "an ext2, ext3 or ext4 file system"), (0, b"hsqs", "a squashfs"),
+    (0x400, b"\xe2\xe1\xf5\xe0", "an erofs"), (0x400, b"\x10\x20\xf5\xf2", "an f2fs"),
+    (0x36, b"FAT1", "a FAT file system"), (0x52, b"FAT32", "a FAT file system"),
+    (0x10040, b"_BHRfS_M", "a btrfs"), (0, b"UBI#", "an UBI volume"),
+    (0x200, b"EFI PART", "a disk with partitions"),
+)  # fmt: skip
+_SPARSE = b"\x3a\xff\x26\xed"
 
 
 class Unpacked(NamedTuple):
-    """A kernel's plain bytes, and the names of what they were packed in, outermost first."""
+    """A kernel's plain bytes, the names of what they were packed in, outermost first, and what that says of them."""
 
     data: bytes
     layers: tuple[str, ...]
+    arch: Known | None = None
 
 
-class _Inner(NamedTuple):
-    """What one container holds; `codec` is a group of `MAGIC`, None for what is told by its own first bytes."""
-
-    name: str
-    data: memoryview
-    codec: str | None = None
-
-
-def find_banner(data: bytes) -> re.Match[bytes] | None:
-    """The line of /proc/version in a plain kernel; its first group is the release. None where there is none."""
-    at = data.find(b"Linux version ")
-    while at >= 0:
-        if match := _BANNER.match(data, at):
-            return match
-        at = data.find(b"Linux version ", at + 1)
-    return None
-
-
-def unpack(data: bytes, path: str) -> Unpacked:
+def unpack(data: bytes, path: str, release: str | None = None) -> Unpacked:
     """The kernel in the image `data`; `path` is named in errors.
 
-    :raises TargetError: there is none in it; the message says what was found, and what was not
+    :param release: whose kernel is meant where there are several
+    :raises TargetError: there is none in it (the message says what was found, and what was not), or several of which
+        `release` picks none
     """
     kind = archive_kind(data[:512]) or ("a JSON document" if data.startswith((b"{\n", b'{"')) else None)
     if kind:  # read in place by --target
         raise TargetError(path, f"{kind}, and no kernel image: give it to --target")
-    layers: list[str] = []
-    troubles: list[str] = []
-    found = _peel(data, layers, troubles, 2 * LIMIT)
-    if found is None:
-        what = "no Linux kernel in it"
-        if layers:
-            what += f" (opened: {', '.join(layers)})"
-        else:
-            what += f" (it begins with {data[:8].hex(' ')})" if data else " (it is empty)"
-        text = data[:512].isascii() and b"\0" not in data[:512]
-        hint = "; a .config goes to --config, a Module.symvers to --symvers" if text else ""
-        # lzma has no magic number: elsewhere than at the beginning it was chance
-        told = [one for one in dict.fromkeys(troubles) if not one.startswith("lzma at ") or " at 0:" in one]
-        told[_TOLD:] = [f"and {len(told) - _TOLD} more"] if len(told) > _TOLD else []
-        raise TargetError(path, "; ".join((what, *told)) + hint)
-    return Unpacked(found, tuple(layers))
+    search = _Search(release)
+    search.look(data, (), None)
+    if search.kept is None:
+        raise TargetError(path, _nothing(data, search))
+    releases = list(map(_release, search.banners))
+    if len(releases) > 1 and releases.count(release or "") != 1:
+        raise TargetError(path, _several(search.banners, releases, release))
+    return search.kept
 
 
-def _peel(data: bytes, layers: list[str], troubles: list[str], budget: int) -> bytes | None:
-    """The plain kernel in `data`, layer by layer; None where there is none. `layers` has those that were opened."""
-    for _ in range(_LAYERS):
-        inner = next((inner for reader in _CONTAINERS if (inner := _opened(reader, data))), None)
-        if inner is None:
-            break
-        layers.append(inner.name)
-        match = MAGIC.match(inner.data)
-        codec = match.lastgroup if match else inner.codec
+def _nothing(data: bytes, search: _Search) -> str:
+    """Why there is no kernel in it."""
+    holder = next((name for at, magic, name in _FILE_SYSTEMS if data.startswith(magic, at)), None)
+    if holder:
+        return f"no Linux kernel in one piece in it: it is {holder}; unpack it and give the folder to --target"
+    if data.startswith(_SPARSE):
+        return "a sparse image of Android; make it a plain one (simg2img) and give that"
+    what = "no Linux kernel in it"
+    if search.opened:
+        what += f" (opened: {', '.join(search.opened)})"
+    else:
+        what += f" (it begins with {data[:8].hex(' ')})" if data else " (it is empty)"
+    text = data[:512].isascii() and b"\0" not in data[:512]
+    hint = "; a .config goes to --config, a Module.symvers to --symvers" if text else ""
+    # lzma has no magic number: elsewhere than at the beginning it was chance
+    told = [one for one in dict.fromkeys(search.troubles) if not one.startswith("lzma at ") or " at 0:" in one]
+    told[_TOLD:] = [f"and {len(told) - _TOLD} more"] if len(told) > _TOLD else []
+    return "; ".join((what, *told)) + hint
+
+
+def _several(banners: Sequence[str], releases: Sequence[str], wanted: str | None) -> str:
+    """Why none of several kernels can be taken."""
+    names = list(dict.fromkeys(releases))
+    if wanted and wanted not in names:
+        return f"holds {', '.join(names)}, and not {wanted}"
+    if len(names) > 1 and releases.count(wanted or "") < 2:
+        return f"holds more than one kernel: {', '.join(names)}; --release picks one"
+    same = wanted or names[0]
+    builds = [f"#{banner.rpartition('#')[2]}" for banner, name in zip(banners, releases) if name == same]
+    return f"holds more than one kernel of the release {same}: {', '.join(builds)}; cut out the one that is meant"
+
+
+class _Search:
+    """The search of one file.
+
+    :ivar banners: the lines of /proc/version of the kernels found, each kernel once
+    :ivar kept: the first of them, or that of the release that is wanted
+    :ivar opened: the layers that were opened where no kernel was in them
+    :ivar troubles: what could not be read
+    """
+
+    def __init__(self, release: str | None) -> None:
+        self.release = release
+        self.banners: list[str] = []
+        self.kept: Unpacked | None = None
+        self.opened: tuple[str, ...] = ()
+        self.troubles: list[str] = []
+        self._budget = 2 * LIMIT
+        self._kept_banner = ""
+
+    def look(self, data: bytes, layers: tuple[str, ...], arch: Known | None) -> bool:
+        """Find the kernels in `data`: in the container that it is, and in whatever else it holds. Whether there are."""
+        container = open_container(memoryview(data)) if len(layers) < _LAYERS else None
+        if container is None:
+            return self._anywhere(data, 0, layers, arch)
+        found = self._container(container, layers, arch)
+        return self._anywhere(data, container.size, layers, arch, found)
+
+    def _container(self, container: Container, layers: tuple[str, ...], arch: Known | None) -> bool:
+        layers = (*layers, container.name)
+        found = False
+        for inner in container.kernels:
+            found = self._inner(inner, layers, inner.arch or arch) or found
+            if found and container.chosen and self._is_right():
+                break
+        return found
+
+    def _inner(self, inner: Inner, layers: tuple[str, ...], arch: Known | None) -> bool:
+        self.opened = max(self.opened, layers, key=len)
+        codec = codec_at(inner.data) or inner.codec
         if codec is None:
-            data = bytes(inner.data)
-            continue
-        layers.append(codec)
+            return self.look(bytes(inner.data), layers, arch)
+        self.opened = max(self.opened, (*layers, codec), key=len)
         try:
-            data = unpack_stream(inner.data, codec)
+            stream = unpack_stream(inner.data, codec)
         except StreamError as error:
-            troubles.append(f"{codec}: {error}")
-            return None
-        budget -= len(data)
-    banner = find_banner(data)
-    # these codecs may leave such a line as it is, in what neither a stream held nor begins like a kernel
-    doubtful = banner and not (layers and layers[-1] in MAGIC.groupindex) and data[:4] != b"\x7fELF"
-    packed = banner and doubtful and any(data.find(magic, 0, banner.start()) >= 0 for magic in _LITERAL)
-    if banner is None or packed:
-        found = _searched(data, layers, troubles, budget)
-        if found or banner is None:
-            return found
-    return _from_header(data)
+            self.troubles.append(f"{codec}: {error}")
+            return False
+        self._budget -= len(stream.data)
+        return self.look(stream.data, (*layers, codec), arch)
 
+    def _anywhere(
+        self, data: bytes, start: int, layers: tuple[str, ...], arch: Known | None, found: bool = False
+    ) -> bool:
+        """Find the kernels in `data` from `start` on; `found`: whether there is one before that."""
+        arch = _wrapped(data) or arch
+        unpacked = bool(layers) and layers[-1] in MAGICS
+        at, lines = start, []
+        while at < len(data) and (end := kernel_end(data, at)):
+            # x86's relocations lie behind its ELF file
+            end = len(data) if unpacked and not banners(data, end) else end
+            found = self._add(data, at, end, layers, arch)
+            at = end
+        if unpacked:
+            lines = banners(data, at)
+        # what comes out of a stream is one kernel, if it is one
+        plain = unpacked and (found or bool(lines))
+        last = (lines[-1][0] if lines else at) if plain else len(data)
+        window = at
+        while window < last and self._may_go_on():
+            for place, kind in sorted(_hits(data, window, window + _WINDOW, plain)):
+                if at <= place < last and self._may_go_on():
+                    right, end = self._at(data, place, kind, layers, arch)
+                    found, at = found or right, max(at, end)
+            window = max(window + _WINDOW, at)
+        if found:
+            return True
+        lines = lines or banners(data, start)
+        for number, (place, _) in enumerate(lines):
+            begin = place if number else start
+            end = lines[number + 1][0] if number + 1 < len(lines) else len(data)
+            found = self._add(data, begin, end, layers, arch)
+        return found
 
-def _searched(data: bytes, layers: list[str], troubles: list[str], budget: int) -> bytes | None:
-    """The kernel in one of the compressed streams anywhere in `data`."""
-    view = memoryview(data)
-    for match in MAGIC.finditer(data):
-        if budget <= 0 or len(troubles) > _TRIES or len(layers) >= _LAYERS:
-            break
-        codec, start = match.lastgroup or "", match.start()
+    def _at(self, data: bytes, place: int, kind: str, layers: tuple[str, ...], arch: Known | None) -> tuple[bool, int]:
+        """Whether a kernel is in what may begin at a place, and where that ends; the place itself if it is nothing."""
+        if kind == _KERNEL:
+            end = kernel_end(data, place)
+            return (self._add(data, place, end, layers, arch), end) if end else (False, place)
+        if len(layers) >= _LAYERS:
+            return False, place
+        view = memoryview(data)[place:]
+        if kind == _CONTAINER:
+            container = open_container(view, ANYWHERE)
+            right = container is not None and self._container(container, layers, arch)
+            return right, place + container.size if container and right else place
+        return self._stream(view, place, kind, layers, arch) if codec_at(view) == kind else (False, place)
+
+    def _stream(
+        self, view: memoryview, place: int, codec: str, layers: tuple[str, ...], arch: Known | None
+    ) -> tuple[bool, int]:
         try:
-            if start and not may_begin(view[start : start + _LOOK], codec):
+            start = first_bytes(view[:_LOOK], codec) if place else b""
+            if start is None:
                 raise StreamError("damaged")
-            plain = unpack_stream(view[start:], codec, min(LIMIT, budget))
+            if self.kept and start.startswith(_CPIO):
+                return False, place
+            stream = unpack_stream(view, codec, min(LIMIT, self._budget))
         except StreamError as error:
-            troubles.append(f"{codec} at {start}: {error}")
-            budget -= _DAMAGED if str(error) != "damaged" else 0
-            continue
-        budget -= len(plain)
-        if len(plain) < _LEAST:
-            troubles.append(f"{codec} at {start}: {len(plain)} bytes, no kernel")
-            continue
-        inside = [*layers, codec]
-        if kernel := _peel(plain, inside, troubles, budget):
-            layers[:] = inside
-            return kernel
-        troubles.append(f"{codec} at {start}: {len(plain)} bytes, no kernel")
-    return None
+            self.troubles.append(f"{codec} at {place}: {error}")
+            self._budget -= max(error.spent, _DAMAGED if start else 0)
+            return False, place
+        self._budget -= len(stream.data)
+        right = len(stream.data) >= LEAST and self.look(stream.data, (*layers, codec), arch)
+        if not right:
+            self.troubles.append(f"{codec} at {place}: {len(stream.data)} bytes, no kernel")
+        return right, place + stream.size
+
+    def _may_go_on(self) -> bool:
+        return self._budget > 0 and len(self.troubles) <= _TRIES
+
+    def _is_right(self) -> bool:
+        """Whether the kernel that is kept is the one that is wanted, if one is."""
+        return self.release is None or _release(self._kept_banner) == self.release
+
+    def _add(self, data: bytes, start: int, end: int, layers: tuple[str, ...], arch: Known | None) -> bool:
+        """One more kernel, from `start` to `end`; one that is there twice, as in two slots, is one."""
+        found = find_banner(data, start, end)
+        assert found
+        banner = found[0].rstrip(b"\n\0").decode("ascii", "replace")
+        known = banner in self.banners
+        wanted = self.kept is None or (_release(banner) == self.release and not self._is_right())
+        if wanted or (known and banner == self._kept_banner):
+            kernel = data if (start, end) == (0, len(data)) else data[start:end]
+            if self.kept and not wanted:
+                known = build_id(kernel) in (None, build_id(self.kept.data))
+            else:
+                self.kept, self._kept_banner = Unpacked(kernel, layers, arch), banner
+        if not known:
+            self.banners.append(banner)
+        return True
 
 
-def _opened(reader: Callable[[memoryview], _Inner | None], data: bytes) -> _Inner | None:
-    """What the container at the beginning of `data` holds, as `reader` knows it; None where it is none, or is cut."""
-    try:
-        return reader(memoryview(data))
-    except (struct.error, IndexError):
-        return None
+#: kinds of what is searched for, besides streams, whose kinds are their codecs
+_KERNEL, _CONTAINER = "kernel", "container"
 
 
-def _from_header(data: bytes) -> bytes:
-    """A plain kernel without what lies before its own header: offsets in it count from there."""
-    if data[56:60] in (b"ARMd", b"RSC\5") or data[:4] == b"\x7fELF":
-        return data
-    for magic in (b"ARMd", b"RSC\5"):
-        at = data.find(magic)
-        if at >= 56 and (at - 56) % 512 == 0:
-            return data[at - 56 :]
-    return data
+def _hits(data: bytes, start: int, end: int, plain: bool) -> Iterator[tuple[int, str]]:
+    """Where something may begin, from `start` to `end`, by its magic number; `plain`: kernels alone."""
+    wanted = [(magic, place, _KERNEL) for magic, place in HEADERS]
+    if not plain:
+        wanted += [(magic, 0, _CONTAINER) for magic in ANYWHERE]
+        wanted += [(magic, place, codec) for codec, magics in MAGICS.items() for magic, place in magics]
+    for magic, place, kind in wanted:
+        at = data.find(magic, start + place, end + place + len(magic) - 1)
+        while at >= 0:
+            yield at - place, kind
+            at = data.find(magic, at + 1, end + place + len(magic) - 1)
 
 
-def _bzimage(data: memoryview) -> _Inner | None:
-    if bytes(data[0x202:0x206]) != b"HdrS" or struct.unpack_from("<H", data, 0x206)[0] < 0x208:
-        return None
-    offset, size = struct.unpack_from("<II", data, 0x248)
-    start = ((data[0x1F1] or 4) + 1) * 512 + offset
-    return _Inner("bzImage", data[start : start + size])
+def _wrapped(data: bytes) -> Known | None:
+    """The architecture of a wrapper whose payload is only searched for: ELF (mips, powerpc), or s390's."""
+    return ("s390x", "big") if data[0x10008:0x1000E] == b"S390EP" else arch_by_header(data)
 
 
-def _zimage(data: memoryview) -> _Inner | None:
-    """arm's: a program that unpacks a stream behind it."""
-    return _Inner("zImage", data[0x40:]) if bytes(data[0x24:0x28]) in (b"\x18\x28\x6f\1", b"\1\x6f\x28\x18") else None
-
-
-def _zboot(data: memoryview) -> _Inner | None:
-    if bytes(data[:2]) != b"MZ" or bytes(data[4:8]) != b"zimg":
-        return None
-    offset, size = struct.unpack_from("<II", data, 8)
-    name = bytes(data[24:56]).partition(b"\0")[0].decode("ascii", "replace")
-    known = {"gzip": "gzip", "lzma": "lzma", "lzo": "lzop", "lz4": "lz4", "bzip2": "bzip2"}
-    codec = known.get(name) or next((one for one in ("xz", "zstd") if name.startswith(one)), None)
-    return _Inner("EFI zboot", data[offset : offset + size], codec)
-
-
-def _uki(data: memoryview) -> _Inner | None:
-    """A PE file with a section `.linux`."""
-    if bytes(data[:2]) != b"MZ":
-        return None
-    (header,) = struct.unpack_from("<I", data, 0x3C)
-    if bytes(data[header : header + 4]) != b"PE\0\0":
-        return None
-    count, optional = struct.unpack_from("<H12xH", data, header + 6)
-    for number in range(count):
-        name, size, _, raw, start = struct.unpack_from("<8sIIII", data, header + 24 + optional + 40 * number)
-        if name == b".linux\0\0":
-            return _Inner("UKI", data[start : start + min(size, raw)])
-    return None
-
-
-_UIMAGE_CODECS = (None, "gzip", "bzip2", "lzma", "lzop", "lz4", "zstd")
-
-
-def _uimage(data: memoryview) -> _Inner | None:
-    if bytes(data[:4]) != b"\x27\x05\x19\x56":
-        return None
-    (size,) = struct.unpack_from(">I", data, 12)
-    kind, codec = data[30], data[31]
-    start, end = 64, 64 + size
-    if kind == 4:  # several images: their sizes until one of 0, the kernel first
-        (first,) = struct.unpack_from(">I", data, start)
-        while struct.unpack_from(">I", data, start)[0]:
-            start += 4
-        start += 4
-        end = start + first
-    return _Inner("uImage", data[start:end], _UIMAGE_CODECS[codec])
-
-
-def _android(data: memoryview) -> _Inner | None:
-    if bytes(data[:8]) != b"ANDROID!":
-        return None
-    size, page, version = struct.unpack_from("<I24xII", data, 8)
-    start = 4096 if version in (3, 4) else page
-    return _Inner("Android boot.img", data[start : start + size])
-
-
-def _fit(data: memoryview) -> _Inner | None:
-    """A device tree with images in it, or behind it."""
-    if bytes(data[:4]) != b"\xd0\x0d\xfe\xed":
-        return None
-    (total,) = struct.unpack_from(">I", data, 4)
-    for path, values in _nodes(data):
-        if len(path) == 3 and path[1] == b"images" and bytes(values.get(b"type", b"")) == b"kernel\0":
-            inner = values.get(b"data")
-            if inner is None:
-                (size,) = struct.unpack(">I", values.get(b"data-size", b""))
-                if b"data-position" in values:
-                    (start,) = struct.unpack(">I", values[b"data-position"])
-                else:
-                    start = (total + 3 & -4) + struct.unpack(">I", values.get(b"data-offset", b""))[0]
-                inner = data[start : start + size]
-            name = bytes(values.get(b"compression", b"")).rstrip(b"\0").decode("ascii", "replace")
-            return _Inner("FIT", memoryview(inner), {"lzo": "lzop"}.get(name, name) if name in _FIT_CODECS else None)
-    return None
-
-
-_FIT_CODECS = ("gzip", "bzip2", "lzma", "lzo", "lz4", "zstd")
-_BEGIN, _END, _PROPERTY, _NOTHING, _DEEPEST = 1, 2, 3, 4, 8
-
-
-def _nodes(data: memoryview) -> Iterator[tuple[list[bytes], dict[bytes, memoryview]]]:
-    """Path and properties of each node of a flattened device tree, children before their parents."""
-    at, strings = struct.unpack_from(">II", data, 8)
-    open_nodes: list[tuple[bytes, dict[bytes, memoryview]]] = []
-    while True:
-        (token,) = struct.unpack_from(">I", data, at)
-        at += 4
-        if token == _BEGIN:
-            name = _text(data, at)
-            at += len(name) + 4 & -4
-            if len(open_nodes) >= _DEEPEST:
-                return
-            open_nodes.append((name, {}))
-        elif token == _PROPERTY and open_nodes:
-            size, offset = struct.unpack_from(">II", data, at)
-            open_nodes[-1][1][_text(data, strings + offset)] = data[at + 8 : at + 8 + size]
-            at += 8 + size + 3 & -4
-        elif token == _END and open_nodes:
-            yield [name for name, _ in open_nodes], open_nodes.pop()[1]
-        elif token != _NOTHING:
-            return
-
-
-def _text(data: memoryview, at: int) -> bytes:
-    """The string at an offset; names in a device tree are short."""
-    return bytes(data[at : at + 256]).partition(b"\0")[0]
-
-
-_CONTAINERS = (_bzimage, _zboot, _zimage, _uki, _uimage, _android, _fit)
+def _release(banner: str) -> str:
+    return banner.split(" ", 3)[2] if banner else ""

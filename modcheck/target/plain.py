@@ -1,0 +1,122 @@
+"""What a plain kernel's own header tells of it, wherever it lies: how far it reaches, and its architecture.
+
+Headers: Documentation/arch/arm64/booting.rst and arch/riscv/boot-image-header.rst, 3.17 to 7.3; the ELF specification,
+figures 1-3, 1-8, 2-1. Other kernels (arm, mips, s390, loongarch once unpacked) have none: there the line of
+/proc/version is all that tells one.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+
+from ..arch import Endianness, arch_of_machine
+from ..files import LIMIT
+
+_BANNER = re.compile(rb"Linux version (\d+\.\d+\S{0,80}) [ -~]{0,1000}\n\0")
+_UNFINISHED, _NUMBER = re.compile(rb" # "), re.compile(rb"#\S* ")
+#: least size of a kernel once unpacked: what is smaller, and was found by searching, is none
+LEAST = 1 << 20
+#: where in a kernel the magic number is that begins its header
+HEADERS = ((b"\x7fELF", 0), (b"ARMd", 56), (b"RSC\5", 56))
+#: there chance has no room to make a magic number, and the rest of the header is not asked
+_SECTOR = 512
+_RELOCATABLE, _CORE, _NOBITS = 1, 4, 8
+#: more than any kernel has, with debugging information or without
+_SECTIONS = 1000
+
+Known = tuple[str, Endianness | None]
+"""An architecture and its byte order, as far as it is told."""
+
+
+def find_banner(data: bytes, start: int = 0, end: int | None = None) -> re.Match[bytes] | None:
+    """The line of /proc/version in a plain kernel; its first group is the release. None where there is none.
+
+    Since 6.1 there are two: one of init/version.c, `# SMP`, that has no number yet, and the final one, `#1 SMP`, of
+    init/version-timestamp.c.
+    """
+    first = None
+    for match in _lines(data, start, len(data) if end is None else end):
+        if not _UNFINISHED.search(match[0]):
+            return match
+        first = first or match
+    return first
+
+
+def banners(data: bytes, start: int) -> list[tuple[int, bytes]]:
+    """Each kernel's line of /proc/version, from `start` on, and the place where that kernel is first told."""
+    found: list[tuple[int, bytes]] = []
+    for match in _lines(data, start, len(data)):
+        if found and _NUMBER.sub(b"# ", found[-1][1]) == _NUMBER.sub(b"# ", match[0]):
+            found[-1] = found[-1][0], max(found[-1][1], match[0])
+        else:
+            found.append((match.start(), match[0]))
+    return found
+
+
+def _lines(data: bytes, start: int, end: int) -> Iterator[re.Match[bytes]]:
+    at = data.find(b"Linux version ", start, end)
+    while at >= 0:
+        if match := _BANNER.match(data, at, end):
+            yield match
+        at = data.find(b"Linux version ", at + 1, end)
+
+
+def kernel_end(data: bytes, start: int) -> int | None:
+    """Where the plain kernel ends that has its header at `start`; None where there is no such header, or no kernel."""
+    end = elf_end(data, start) if data.startswith(b"\x7fELF", start) else _image_end(data, start)
+    return end if end is not None and any(_lines(data, start, end)) else None
+
+
+def _image_end(data: bytes, start: int) -> int | None:
+    """The end of an image of arm64 or riscv, with its BSS; of all, where it does not tell it (arm64 before 3.17)."""
+    magic, reserved = data[start + 56 : start + 60], data[start + 32 : start + 56]
+    if magic == b"RSC\5":
+        sure = reserved[16:] == b"RISCV\0\0\0"
+    elif magic == b"ARMd":
+        sure = not any(reserved)
+    else:
+        return None
+    if not sure and start % _SECTOR:
+        return None
+    (size,) = struct.unpack_from("<Q", data, start + 16)
+    return min(start + size, len(data)) if LEAST <= size <= LIMIT else len(data)
+
+
+def elf_end(data: bytes, start: int) -> int | None:
+    """Where the ELF file ends that begins at `start`, by its tables; None where none begins, or it is not linked."""
+    word, order = {1: "I", 2: "Q"}.get(data[start + 4]), {1: "<", 2: ">"}.get(data[start + 5])
+    if word is None or order is None or data[start + 6] != 1:
+        return None
+    wide = word == "Q"
+    try:
+        kind, _, version = struct.unpack_from(f"{order}HHI", data, start + 16)
+        tables = struct.unpack_from(f"{order}{word * 3}I6H", data, start + 24)
+        _, segments, sections, _, size, entry, count, section_entry, section_count, _ = tables
+        if kind in (_RELOCATABLE, _CORE) or version != 1 or size != (64 if wide else 52) or section_count > _SECTIONS:
+            return None
+        ends: list[int] = [size, segments + entry * count, sections + section_entry * section_count]
+        for number in range(count):
+            place = start + segments + entry * number + (8 if wide else 4)
+            offset, *_, filled = struct.unpack_from(f"{order}{word * 4}", data, place)
+            ends.append(offset + filled)
+        for number in range(section_count):
+            place = start + sections + section_entry * number
+            kind, _, _, offset, filled = struct.unpack_from(f"{order}I{word * 4}", data, place + 4)
+            ends.append(offset + (filled if kind != _NOBITS else 0))
+    except struct.error:  # it is cut
+        return None
+    return min(start + max(ends), len(data))
+
+
+def arch_by_header(data: bytes | memoryview) -> Known | None:
+    """The architecture of an ELF file, or of an image of arm64 or riscv; None where neither begins here."""
+    if bytes(data[:4]) == b"\x7fELF" and len(data) >= 20:
+        order: Endianness = "little" if data[5] == 1 else "big"
+        (machine,) = struct.unpack_from("<H" if order == "little" else ">H", data, 18)
+        known = arch_of_machine(machine, 64 if data[4] == 2 else 32)
+        return (known, order) if known else None
+    if bytes(data[56:60]) == b"ARMd":
+        return "arm64", "big" if data[24] & 1 else "little"
+    return ("riscv64", "little") if bytes(data[56:60]) == b"RSC\5" else None
