@@ -43,9 +43,13 @@ def installed_modules(path: str, notes: list[str]) -> list[str]:
     modules = [one for one in found if one not in dead]
     notes += _amiss(path, modules)
     if not modules:
+        from ..archives import is_archive
+
         kind = kind_of(path)
-        hint = _only_trees(path) or ("an archive goes to --target" if os.path.isfile(path) else "")
-        told = f"; it is {kind}" if kind else f"; {hint}" if hint else ""
+        hint = f"it is {kind}" if kind else _only_trees(path)
+        if is_archive(path):
+            hint = "an archive goes to --target"
+        told = f"; {hint}" if hint else ""
         raise TargetError(path, f"no modules below this directory (*.ko, *.ko.gz, *.ko.xz, *.ko.zst){told}")
     return modules
 
@@ -76,8 +80,8 @@ def agreed(paths: Sequence[str], notes: list[str]) -> Module | None:
     """A module that speaks for all, of modules that do not say that they came with the kernel: before 3.2 none does
     (`intree`, scripts/mod/modpost.c). None where the few that are looked at differ in vermagic or architecture."""
     last = len(paths) - 1
-    places = sorted({last * step // (_SAMPLE - 1) for step in range(_SAMPLE)})
-    read = [module for place in places if (module := _read(paths[place], PARTS)) and module.vermagic]
+    few = dict.fromkeys(paths[last * step // (_SAMPLE - 1)] for step in range(_SAMPLE) if paths)
+    read = [module for path in few if (module := _read(path, PARTS)) and module.vermagic]
     told = {(module.vermagic, module.arch, module.elf.endianness) for module in read}
     if len(told) > 1:
         words = ", ".join(sorted({repr(module.vermagic) for module in read}))
