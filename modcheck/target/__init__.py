@@ -95,7 +95,7 @@ def read_target(
     own = [real_path(tree.origin(".config")) for tree in against.trees]
     if config is not None and real_path(os.fspath(config)) in own:
         config = None  # the tree's own, and nothing that a board has told
-    kernel, modules_dir, config = kernel or found.kernel, modules_dir or found.modules_dir, config or found.config
+    kernel, modules_dir = kernel or found.kernel, modules_dir or found.modules_dir
     saved = None if tree_saved else profile
     if saved and (kernel or modules_dir or board or found.images or found.modules):
         raise TargetError(
@@ -109,8 +109,11 @@ def read_target(
     if vermagic is not None:
         runs.vermagic.give(with_blank(vermagic), "--vermagic")
         runs.release.give(vermagic.split(" ")[0], "--vermagic")
-    if config is not None:
-        runs.config.give(read_config(config), os.fspath(config))
+    for path in (config, board.config() if board else None):
+        if path is not None:
+            runs.config.give(read_config(path), os.fspath(path))
+    if runs.config.value is None and found.config:
+        runs.config.give(read_config(found.config), found.config)
     runs.version.give(_parse_option(kernel_version), "--kernel-version")
     runs.arch.give(*_arch_option(arch))
     if vendor is not None and vendor not in VENDORS:

@@ -272,6 +272,9 @@ class Collector:
         config, reference = self.config.value, self.reference
         arch = self.arch.value[0] if self.arch.value else config.arch if config else None
         vermagic, size = self.vermagic.value or self._composed(arch), self.this_module_size.value
+        shown = reference or self.witness
+        if vermagic is None and shown and shown.vermagic and shown.vermagic.split(" ")[0] == self.release.value:
+            vermagic, origins["vermagic"] = shown.vermagic, shown.path
         if reference and size is None and reference.vermagic == vermagic:
             size, origins["this_module_size"] = reference.this_module_size, reference.path
         return Build(

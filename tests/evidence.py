@@ -1,0 +1,144 @@
+"""What may be known of a board beside a tree, and what modcheck says then: for each of the kernels of data/builds.
+
+Each is a build that was booted, and the tree that it was built in; the modules in it were built there. The others of
+its family are its neighbours: another ABI, the same release built again with an option or a line changed. The modules
+of each were tried on each board; truth.json has what the kernels did (tests/oracle/builds.py).
+"""
+
+from __future__ import annotations
+
+import json
+import lzma
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from modcheck import Target, predict, read_module, read_target
+from modcheck.cli.common import status_of
+from modcheck.errors import TargetError
+from modcheck.files import read_plain
+
+ROOT = Path(__file__).parent.parent
+BUILDS = ROOT / "tests/data/builds"
+
+#: what is given, and what of it (`{tree}` …); the words stand in docs/builds.md
+FORMS = {
+    "tree": "a tree, and nothing of a board",
+    "table": "a loose table",
+    "table, release and .config": "a loose table, `uname -r` and the board's `.config`",
+    "table, module and .config": "a loose table, a module of the board and its `.config`",
+    "tree, release": "a tree and `uname -r`",
+    "tree, release and .config": "a tree, `uname -r` and the board's `.config`",
+    "tree, module": "a tree and a module of the board",
+    "tree, module and .config": "a tree, a module of the board and its `.config`",
+    "tree, capture": "a tree and a capture without an image",
+    "module and .config": "a module of the board and its `.config`: no table",
+    "capture": "a capture without an image: no table",
+}
+#: what each form can state besides
+STATED = ("table", "table, release and .config", "tree, release", "tree, release and .config")
+
+
+class Row(NamedTuple):
+    """One module, built in a tree, on one board."""
+
+    board: str
+    tree: Path
+    """the tree that it was built in"""
+    module: Path
+    accepted: bool
+    errno: str | None
+    log: tuple[str, ...]
+
+
+class Verdict(NamedTuple):
+    """What is said with one kind of evidence: the verdict and the exit status, without and with --strict."""
+
+    verdict: str
+    status: int
+    strict: str
+    strict_status: int
+
+
+def rows() -> list[Row]:
+    """What was tried, and what the kernels did."""
+    told = json.loads((BUILDS / "truth.json").read_text())
+    return [
+        Row(one["board"], _tree(ROOT / one["module"]), ROOT / one["module"], one["accepted"], one["errno"],
+            tuple(one["log"]))
+        for one in told
+    ]  # fmt: skip
+
+
+def _tree(module: Path) -> Path:
+    """The tree that a module lies beside."""
+    return next(folder / "tree" for folder in module.parents if (folder / "tree").is_dir())
+
+
+def described(form: str, board: str, tree: Path, work: Path, *, stated: bool = False) -> Target | TargetError:
+    """The target that a form of evidence makes; the reason where it is bad usage."""
+    folder = BUILDS / board / "board"
+    facts: dict[str, Any] = {"same_build": stated}
+    sources: list[Path] = []
+    for word in form.replace(" and ", ", ").split(", "):
+        if word == "tree":
+            sources.append(tree)
+        elif word == "table":
+            facts["symvers"] = [loose(tree, work)]
+        elif word == "release":
+            facts["release"] = (folder / "osrelease").read_text().strip()
+        elif word == ".config":
+            facts["config"] = folder / "config.gz"
+        elif word == "module":
+            sources.append(BUILDS / board / "modules" / "heartbeat.ko")
+        else:
+            sources.append(capture(board, work))
+    try:
+        return read_target(*sources, **facts)
+    except TargetError as error:
+        return error
+
+
+def loose(tree: Path, work: Path) -> Path:
+    """The table of a tree, in no tree."""
+    path = work / tree.parent.name / "Module.symvers"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(read_plain(next(tree.glob("Module.symvers*"))))
+    return path
+
+
+def capture(board: str, work: Path) -> Path:
+    """What the board has told, but for its image and its modules."""
+    path = work / f"{board}.tar"
+    if not path.exists():
+        path.write_bytes(lzma.decompress((BUILDS / board / "board/capture.tar.xz").read_bytes()))
+    return path
+
+
+def verdict(row: Row, target: Target | TargetError) -> Verdict:
+    """What is said of a row's module."""
+    if isinstance(target, TargetError):
+        return Verdict("error", 2, "error", 2)
+    lax, strict = (predict(_module(row.module), target, strict=strict) for strict in (False, True))
+    return Verdict(lax.verdict, status_of(lax, False), strict.verdict, status_of(strict, True))
+
+
+@cache
+def _module(path: Path) -> Any:
+    return read_module(path)
+
+
+def all_verdicts(work: Path) -> Iterator[tuple[str, bool, Row, Verdict]]:
+    """For each form, said to be the same build or not, and each row of it: what is said."""
+    targets: dict[tuple[str, str, Path, bool], Target | TargetError] = {}
+    for form in FORMS:
+        for stated in (False, True) if form in STATED else (False,):
+            for row in rows():
+                if form == "tree" and row.tree.parent.name != row.board:
+                    continue  # it is judged for the kernel that the tree builds
+                key = form, row.board, row.tree, stated
+                if key not in targets:
+                    targets[key] = described(form, row.board, row.tree, work, stated=stated)
+                yield form, stated, row, verdict(row, targets[key])
