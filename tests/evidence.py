@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import lzma
-from collections.abc import Iterator
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +20,7 @@ from modcheck import Target, predict, read_module, read_target
 from modcheck.cli.common import status_of
 from modcheck.errors import TargetError
 from modcheck.files import read_plain
+from modcheck.module import Module
 
 ROOT = Path(__file__).parent.parent
 BUILDS = ROOT / "tests/data/builds"
@@ -126,12 +129,22 @@ def verdict(row: Row, target: Target | TargetError) -> Verdict:
 
 
 @cache
-def _module(path: Path) -> Any:
+def _module(path: Path) -> Module:
     return read_module(path)
 
 
-def all_verdicts(work: Path) -> Iterator[tuple[str, bool, Row, Verdict]]:
-    """For each form, said to be the same build or not, and each row of it: what is said."""
+class Said(NamedTuple):
+    """What is said of one row with one form of evidence."""
+
+    form: str
+    stated: bool
+    """whether it is said to be the same build"""
+    row: Row
+    verdict: Verdict
+
+
+def all_verdicts(work: Path) -> Iterator[Said]:
+    """What is said of each row with each form."""
     targets: dict[tuple[str, str, Path, bool], Target | TargetError] = {}
     for form in FORMS:
         for stated in (False, True) if form in STATED else (False,):
@@ -141,4 +154,41 @@ def all_verdicts(work: Path) -> Iterator[tuple[str, bool, Row, Verdict]]:
                 key = form, row.board, row.tree, stated
                 if key not in targets:
                     targets[key] = described(form, row.board, row.tree, work, stated=stated)
-                yield form, stated, row, verdict(row, targets[key])
+                yield Said(form, stated, row, verdict(row, targets[key]))
+
+
+def table(found: Iterable[Said]) -> str:
+    """What docs/builds.md shows: which verdicts each form has, of modules that the board takes and that it refuses."""
+    counts: dict[tuple[str, bool], dict[tuple[bool, bool], Counter[str]]] = {}
+    for one in found:
+        cells = counts.setdefault((one.form, one.stated), {})
+        for strict in (False, True):
+            said = one.verdict.strict if strict else one.verdict.verdict
+            status = one.verdict.strict_status if strict else one.verdict.status
+            text = f"{said}, exit {status}" if said in ("unknown", "error") else said
+            cells.setdefault((strict, one.row.accepted), Counter())[text] += 1
+    lines = [
+        "| given | | taken by the board | refused by the board |",
+        "|---|---|---|---|",
+    ]
+    for (form, stated), cells in counts.items():
+        for strict in (False, True):
+            words = FORMS[form] + (", `--same-build`" if stated else "")
+            shown = (", ".join(f"{count} {text}" for text, count in sorted(cells[strict, taken].items()))
+                     if (strict, taken) in cells else "" for taken in (True, False))  # fmt: skip
+            lines.append(f"| {words if not strict else ''} | {'`--strict`' if strict else ''} | {' | '.join(shown)} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Write the table into docs/builds.md."""
+    page = ROOT / "docs/builds.md"
+    before, _, rest = page.read_text().partition("<!-- evidence -->\n")
+    after = rest.partition("<!-- /evidence -->")[2]
+    with tempfile.TemporaryDirectory() as folder:
+        found = table(all_verdicts(Path(folder)))
+    page.write_text(f"{before}<!-- evidence -->\n{found}<!-- /evidence -->{after}")
+
+
+if __name__ == "__main__":
+    main()

@@ -91,6 +91,9 @@ def read_target(
     found = sort_sources(given, release, running=running)
     board, profile = found.board, found.profile
     tree_saved = profile if profile and profile.standing == "built" else None
+    for one, other, kind in ((kernel, found.kernel, "image"), (modules_dir, found.modules_dir, "modules directory")):
+        if one is not None and other is not None and os.fspath(one) != other:
+            raise TargetError(other, f"a second {kind}, beside {os.fspath(one)}: a target is one kernel")
     against = Against(tables, found.trees, tree_saved, found.symvers)
     own = [real_path(tree.origin(".config")) for tree in against.trees]
     if config is not None and real_path(os.fspath(config)) in own:
@@ -144,6 +147,8 @@ def read_target(
         runs.release_of_modules()
     elif saved:
         runs.use_saved_modules(saved)
+    if board:
+        runs.arch_of_board(board)
     described = bool(runs.sources or runs.modules or saved)
     if not (described or against.describes):
         raise TargetError(

@@ -118,6 +118,12 @@ class Collector:
                 told = f"CONFIG_{option.option} is {option.other}, but {self.config.origin} says {option.one}"
                 raise TargetError(origin, f"{told}: a target is one kernel")
 
+    def arch_of_board(self, board: Board) -> None:
+        """What `uname -m` prints, behind what else tells the architecture: a process may see another one (setarch)."""
+        if self.config.value and (known := self.config.value.arch):
+            self.arch.give((known, None), self.config.origin)
+        self.arch.give(board.arch(), board.origin("modcheck/uname") if board.captured else "uname -m")
+
     def release_of_modules(self) -> None:
         """The release that modules of the build are for."""
         shown = self.reference or self.witness
@@ -178,7 +184,6 @@ class Collector:
         """Add what a running kernel tells of itself."""
         self.sources.append(board.path)
         self.release.give(board.release(), board.origin("proc/sys/kernel/osrelease"))
-        self.arch.give(board.arch(), board.origin("modcheck/uname") if board.captured else "uname -m")
         self._read_banner(board.text("proc/version"), board.origin("proc/version"))
         self.build_id.give(board.build_id(), board.origin("sys/kernel/notes"))
         if self.cmdline.value is None:  # another command line may change what the board says now

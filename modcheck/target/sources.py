@@ -144,10 +144,11 @@ def _add_archive(path: str, release: str | None, found: Sources) -> None:
     _root(path, release, found)
 
 
-def _only(path: str, kind: str, known: object) -> None:
+def _only(path: str, kind: str, known: str | Board | Profile | None) -> None:
     """:raises TargetError: there is one of that kind already"""
     if known is not None:
-        raise TargetError(path, f"a second {kind}: a target is one kernel")
+        name = known if isinstance(known, str) else known.path
+        raise TargetError(path, f"a second {kind}, beside {name}: a target is one kernel")
 
 
 def _is_document(path: str) -> bool:
