@@ -130,7 +130,7 @@ def read_target(
     if kernel is not None:
         from .image import Image
 
-        work.use_image(Image(os.fspath(kernel)))
+        work.use_image(Image(os.fspath(kernel), work.release.value or found.release))
     else:
         work.find_image(found.images, found.release, board)
     work.version_of_release()
