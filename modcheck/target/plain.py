@@ -63,14 +63,8 @@ def _lines(data: bytes, start: int, end: int) -> Iterator[re.Match[bytes]]:
         at = data.find(b"Linux version ", at + 1, end)
 
 
-def kernel_end(data: bytes, start: int) -> int | None:
-    """Where the plain kernel ends that has its header at `start`; None where there is no such header, or no kernel."""
-    end = header_end(data, start)
-    return end if end is not None and any(_lines(data, start, end)) else None
-
-
 def header_end(data: bytes, start: int) -> int | None:
-    """The same of whatever has such a header, be it a kernel or another program."""
+    """Where the kernel, or another program, ends that has its header at `start`; None where there is no such header."""
     return elf_end(data, start) if data.startswith(b"\x7fELF", start) else _image_end(data, start)
 
 

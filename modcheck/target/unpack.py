@@ -20,7 +20,7 @@ from ..files import LIMIT
 from .containers import ANYWHERE, Container, Inner, open_container
 from .ksymtab import kernel_table
 from .notes import build_id
-from .plain import HEADERS, LEAST, Known, arch_by_header, banners, find_banner, header_end, kernel_end
+from .plain import HEADERS, LEAST, Known, arch_by_header, banners, find_banner, header_end
 from .streams import LITERAL, MAGICS, StreamError, codec_at, first_bytes, unpack_stream
 
 _LAYERS = 6
@@ -47,11 +47,12 @@ _UNPACK = "unpack it and give the folder to --target"
 
 
 class Unpacked(NamedTuple):
-    """A kernel's plain bytes, the names of what they were packed in, outermost first, and what that says of them."""
+    """A kernel's plain bytes, its line of /proc/version, what it was packed in, outermost first; what that tells."""
 
     data: bytes
+    banner: str
     layers: tuple[str, ...]
-    arch: Known | None = None
+    arch: Known | None
 
 
 def unpack(data: bytes, path: str, release: str | None = None) -> Unpacked:
@@ -128,7 +129,6 @@ class _Search:
         self.opened: tuple[str, ...] = ()
         self.troubles: list[str] = []
         self._budget, self._headers = 2 * LIMIT, _HEADERS
-        self._kept_banner = ""
 
     def look(self, data: bytes, layers: tuple[str, ...], arch: Known | None) -> bool:
         """Find the kernels in `data`: in the container that it is, and in whatever else it holds. Whether there are."""
@@ -169,11 +169,12 @@ class _Search:
         arch = _wrapped(data) or arch
         unpacked = bool(layers) and layers[-1] in MAGICS
         at, lines = start, []
-        while at < len(data) and (end := kernel_end(data, at)):
+        while at < len(data) and (end := header_end(data, at)):
             # x86's relocations lie behind its ELF file
             end = len(data) if unpacked and not banners(data, end) else end
-            found = self._add(data, at, end, layers, arch)
-            at = end
+            if not self._add(data, at, end, layers, arch):
+                break
+            found, at = True, end
         if unpacked:
             lines = banners(data, at)
         # what comes out of a stream is one kernel, if it is one
@@ -204,9 +205,9 @@ class _Search:
         None: not whole, so that what follows may be the rest of it.
         """
         if kind == _KERNEL:
-            self._headers -= max(_HEADER, (header_end(data, place) or 0) - place)
-            end = kernel_end(data, place) if self._headers > 0 else None
-            return (self._add(data, place, end, layers, arch), end) if end else (False, place)
+            end = header_end(data, place) if self._headers > 0 else None
+            self._headers -= max(_HEADER, (end or 0) - place)
+            return (True, end) if end and self._add(data, place, end, layers, arch) else (False, place)
         if len(layers) >= _LAYERS:
             return False, place
         view = memoryview(data)[place:]
@@ -241,21 +242,23 @@ class _Search:
 
     def _is_right(self) -> bool:
         """Whether the kernel that is kept is the one that is wanted, if one is."""
-        return self.release is None or _release(self._kept_banner) == self.release
+        return self.kept is not None and self.release in (None, _release(self.kept.banner))
 
     def _add(self, data: bytes, start: int, end: int, layers: tuple[str, ...], arch: Known | None) -> bool:
-        """One more kernel, from `start` to `end`; one that is there twice, as in two slots, is one."""
+        """Take one more kernel, from `start` to `end`; whether there is one. One that is there twice, as in two slots,
+        is one."""
         found = find_banner(data, start, end)
-        assert found
+        if found is None:
+            return False
         banner = found[0].rstrip(b"\n\0").decode("ascii", "replace")
         known = banner in self.banners
         wanted = self.kept is None or (_release(banner) == self.release and not self._is_right())
-        if wanted or (known and banner == self._kept_banner):
+        if wanted or (self.kept and banner == self.kept.banner):
             kernel = data if (start, end) == (0, len(data)) else data[start:end]
             if self.kept and not wanted:
                 known = build_id(kernel) in (None, build_id(self.kept.data))
             else:
-                self.kept, self._kept_banner = Unpacked(kernel, layers, arch), banner
+                self.kept = Unpacked(kernel, banner, layers, arch)
         if not known:
             self.banners.append(banner)
         return True
@@ -284,4 +287,4 @@ def _wrapped(data: bytes) -> Known | None:
 
 
 def _release(banner: str) -> str:
-    return banner.split(" ", 3)[2] if banner else ""
+    return banner.split(" ", 3)[2]
