@@ -136,7 +136,7 @@ def read_target(
     if kernel is not None:
         from .image import Image
 
-        runs.use_image(Image(os.fspath(kernel)))
+        runs.use_image(Image(os.fspath(kernel), runs.release.value or found.release))
     else:
         runs.find_image(found.images, found.release, board)
     runs.read_board_modules(found.modules)

@@ -218,7 +218,7 @@ class Collector:
         found: dict[str, Image] = {}
         for path in paths:
             try:
-                image = Image(path)
+                image = Image(path, release)
             except ModcheckError as error:
                 self.notes.append(f"{error}; not used")
                 continue
@@ -241,7 +241,7 @@ class Collector:
         memory = board.kcore() if board else None
         if memory:
             try:
-                self.use_image(Image(memory))
+                self.use_image(Image(memory, release))
             except ModcheckError as error:
                 self.notes.append(f"{error}; not used")
             self.all_certificates = False  # a kernel forgets them when it has started

@@ -15,7 +15,7 @@ from .certificates import Certificate, parse_certificate
 from .kconfig import Config
 from .ksymtab import Table, kernel_table
 from .notes import build_id
-from .plain import arch_by_header, find_banner
+from .plain import arch_by_header
 from .streams import StreamError, unpack_stream
 from .symvers import KERNEL, Symvers, render_rows
 from .unpack import unpack
@@ -41,6 +41,7 @@ _MOST_BTF = 4
 class Image:
     """The plain bytes of one kernel, and what can be found in them.
 
+    :ivar banner: the line of /proc/version
     :ivar layers: what it was packed in, outermost first
     """
 
@@ -52,15 +53,8 @@ class Image:
         :raises TargetError: there is no kernel in it, or several of which `release` picks none
         """
         self.path = path
-        data, self.layers, self._wrapper = unpack(read_bytes(path), path, release)
+        data, self.banner, self.layers, self._wrapper = unpack(read_bytes(path), path, release)
         self.data = _without_pe_signature(data)
-
-    @cached_property
-    def banner(self) -> str:
-        """The line of /proc/version."""
-        found = find_banner(self.data)
-        assert found
-        return found[0].rstrip(b"\n\0").decode("ascii", "replace")
 
     @cached_property
     def release(self) -> str:

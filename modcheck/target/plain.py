@@ -63,25 +63,45 @@ def _lines(data: bytes, start: int, end: int) -> Iterator[re.Match[bytes]]:
         at = data.find(b"Linux version ", at + 1, end)
 
 
-def kernel_end(data: bytes, start: int) -> int | None:
-    """Where the plain kernel ends that has its header at `start`; None where there is no such header, or no kernel."""
-    end = elf_end(data, start) if data.startswith(b"\x7fELF", start) else _image_end(data, start)
-    return end if end is not None and any(_lines(data, start, end)) else None
+def header_end(data: bytes, start: int) -> int | None:
+    """Where the kernel, or another program, ends that has its header at `start`; None where there is no such header."""
+    return elf_end(data, start) if data.startswith(b"\x7fELF", start) else _image_end(data, start)
 
 
 def _image_end(data: bytes, start: int) -> int | None:
-    """The end of an image of arm64 or riscv, with its BSS; of all, where it does not tell it (arm64 before 3.17)."""
-    magic, reserved = data[start + 56 : start + 60], data[start + 32 : start + 56]
-    if magic == b"RSC\5":
-        sure = reserved[16:] == b"RISCV\0\0\0"
-    elif magic == b"ARMd":
-        sure = not any(reserved)
-    else:
-        return None
-    if not sure and start % _SECTOR:
+    """The end of an image of arm64 or riscv, of all where it does not tell it (arm64 before 3.17)."""
+    magic = data[start + 56 : start + 60]
+    if magic not in (b"ARMd", b"RSC\5") or (start % _SECTOR and not _is_header(data, start)):
         return None
     (size,) = struct.unpack_from("<Q", data, start + 16)
-    return min(start + size, len(data)) if LEAST <= size <= LIMIT else len(data)
+    end = min(start + size, len(data)) if LEAST <= size <= LIMIT else len(data)
+    # the size has the BSS in it, which is not in the file: a PE header knows better, or else the next kernel's
+    if data.startswith(b"MZ", start) and (told := _pe_end(data, start)):
+        return min(told, end)
+    at = data.find(magic, start + 64, end)
+    while at >= 0:
+        if _is_header(data, at - 56):
+            return at - 56
+        at = data.find(magic, at + 1, end)
+    return end
+
+
+def _is_header(data: bytes, start: int) -> bool:
+    """Whether the words before the magic number are right: zero on arm64, another magic number on riscv."""
+    words = data[start + 32 : start + 60]
+    return words == bytes(24) + b"ARMd" or words[16:] == b"RISCV\0\0\0RSC\5"
+
+
+def _pe_end(data: bytes, start: int) -> int | None:
+    """The end of a PE file's sections."""
+    try:
+        (header,) = struct.unpack_from("<I", data, start + 0x3C)
+        count, optional = struct.unpack_from("<H12xH", data, start + header + 6)
+        table = start + header + 24 + optional
+        ends = [sum(one) for one in struct.iter_unpack("<16xII16x", data[table : table + 40 * min(count, _SECTIONS)])]
+    except struct.error:
+        return None
+    return start + max(ends) if ends and data.startswith(b"PE\0\0", start + header) else None
 
 
 def elf_end(data: bytes, start: int) -> int | None:

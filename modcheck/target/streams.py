@@ -31,6 +31,8 @@ _BEGIN = {
     "lzma": re.compile(rb"[\x5d\x6d]\0\0[\0-\xff]{2}(?:\xff{8}|[\0-\xff]{4}\0{4})"),
     "bzip2": re.compile(rb"BZh[1-9]"),
 }
+#: these may leave a line of text as it is
+LITERAL = ("lz4", "lzop")
 _LZ4_LEGACY, _LZ4_BLOCK = b"\x02\x21\x4c\x18", 8 << 20
 _LZ4_LARGEST = _LZ4_BLOCK + _LZ4_BLOCK // 255 + 16
 #: flags in lz4's frame: checksum of each block, size of the whole, checksum of the whole, a dictionary
@@ -39,6 +41,8 @@ _BLOCK_SUM, _SIZE, _SUM, _DICTIONARY = 0x10, 0x08, 0x04, 0x01
 _ADLER, _CRC, _ADLER_PACKED, _CRC_PACKED, _EXTRA, _FILTER = 0x1, 0x100, 0x2, 0x200, 0x40, 0x800
 #: so much is given to a decoder at once: what it has left over, it copies
 _CHUNK = 32 << 20
+#: so much a decoder that failed is taken to have unpacked, since it does not say
+_UNKNOWN = 128 << 20
 #: a frame that is to be skipped begins with a number from 0x50 to 0x5f, and this
 _SKIPPED = b"\x2a\x4d\x18"
 
@@ -46,7 +50,7 @@ _SKIPPED = b"\x2a\x4d\x18"
 class StreamError(Exception):
     """A stream that cannot be read; the message says why.
 
-    :ivar spent: so many bytes were unpacked before that was seen
+    :ivar spent: so many bytes were unpacked before that was seen, about
     """
 
     spent = 0
@@ -85,7 +89,7 @@ def unpack_stream(data: bytes | memoryview, codec: str, limit: int = LIMIT) -> S
                 at += 8 + struct.unpack_from("<I", view, at + 4)[0]
     except Exception as error:  # each codec has errors of its own, and all mean the same here
         known = _understood(error)
-        known.spent = plain.size
+        known.spent = plain.size + (0 if codec in _READERS else _UNKNOWN)
         raise known from None
     return Stream(plain.parts[0] if len(plain.parts) == 1 else b"".join(plain.parts), min(at, len(view)))
 

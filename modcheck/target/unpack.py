@@ -18,22 +18,23 @@ from ..archives import archive_kind
 from ..errors import TargetError
 from ..files import LIMIT
 from .containers import ANYWHERE, Container, Inner, open_container
+from .ksymtab import kernel_table
 from .notes import build_id
-from .plain import HEADERS, LEAST, Known, arch_by_header, banners, find_banner, kernel_end
-from .streams import MAGICS, StreamError, codec_at, first_bytes, unpack_stream
+from .plain import HEADERS, LEAST, Known, arch_by_header, banners, find_banner, header_end
+from .streams import LITERAL, MAGICS, StreamError, codec_at, first_bytes, unpack_stream
 
 _LAYERS = 6
 #: so many streams are tried, and so many of those that fail are told
 _TRIES, _TOLD = 10_000, 4
 #: a first look at what may be a stream: so much of it must be good
 _LOOK = 64 << 10
-#: so much a stream counts that turns out to be damaged only behind that
-_DAMAGED = 128 << 20
+#: so many bytes are searched for a kernel's line behind what looks like its header, each time at least so many
+_HEADERS, _HEADER = 4 * LIMIT, 4 << 10
 #: so much is searched for all magic numbers at once
 _WINDOW = 256 << 10
 #: an initramfs: cpio's `newc` with and without checksums
 _CPIO = (b"070701", b"070702")
-#: what holds files and no kernel in one piece for certain, by its magic number
+#: what holds files, each perhaps packed or in pieces, by its magic number
 _FILE_SYSTEMS = (
     (0x438, b"\x53\xef", "an ext2, ext3 or ext4 file system"), (0, b"hsqs", "a squashfs"),
     (0x400, b"\xe2\xe1\xf5\xe0", "an erofs"), (0x400, b"\x10\x20\xf5\xf2", "an f2fs"),
@@ -42,14 +43,16 @@ _FILE_SYSTEMS = (
     (0x200, b"EFI PART", "a disk with partitions"),
 )  # fmt: skip
 _SPARSE = b"\x3a\xff\x26\xed"
+_UNPACK = "unpack it and give the folder to --target"
 
 
 class Unpacked(NamedTuple):
-    """A kernel's plain bytes, the names of what they were packed in, outermost first, and what that says of them."""
+    """A kernel's plain bytes, its line of /proc/version, what it was packed in, outermost first; what that tells."""
 
     data: bytes
+    banner: str
     layers: tuple[str, ...]
-    arch: Known | None = None
+    arch: Known | None
 
 
 def unpack(data: bytes, path: str, release: str | None = None) -> Unpacked:
@@ -64,21 +67,27 @@ def unpack(data: bytes, path: str, release: str | None = None) -> Unpacked:
         raise TargetError(path, f"{kind}, and no kernel image: give it to --target")
     search = _Search(release)
     search.look(data, (), None)
+    holder = _holder(data)
     if search.kept is None:
-        raise TargetError(path, _nothing(data, search))
+        raise TargetError(path, holder or _nothing(data, search))
+    if holder and not any(layer in MAGICS for layer in search.kept.layers) and kernel_table(search.kept.data) is None:
+        raise TargetError(path, holder)  # nothing else shows that plain bytes are all there
     releases = list(map(_release, search.banners))
     if len(releases) > 1 and releases.count(release or "") != 1:
         raise TargetError(path, _several(search.banners, releases, release))
     return search.kept
 
 
+def _holder(data: bytes) -> str | None:
+    """Why a file may hold a kernel that is not found in it, and what to do; None where it is nothing of that kind."""
+    known = next(((name, _UNPACK) for at, magic, name in _FILE_SYSTEMS if data.startswith(magic, at)), None)
+    if data.startswith(_SPARSE):
+        known = "a sparse image of Android", "make it a plain one (simg2img) and give that"
+    return f"no Linux kernel in one piece in it: it is {known[0]}; {known[1]}" if known else None
+
+
 def _nothing(data: bytes, search: _Search) -> str:
     """Why there is no kernel in it."""
-    holder = next((name for at, magic, name in _FILE_SYSTEMS if data.startswith(magic, at)), None)
-    if holder:
-        return f"no Linux kernel in one piece in it: it is {holder}; unpack it and give the folder to --target"
-    if data.startswith(_SPARSE):
-        return "a sparse image of Android; make it a plain one (simg2img) and give that"
     what = "no Linux kernel in it"
     if search.opened:
         what += f" (opened: {', '.join(search.opened)})"
@@ -119,8 +128,7 @@ class _Search:
         self.kept: Unpacked | None = None
         self.opened: tuple[str, ...] = ()
         self.troubles: list[str] = []
-        self._budget = 2 * LIMIT
-        self._kept_banner = ""
+        self._budget, self._headers = 2 * LIMIT, _HEADERS
 
     def look(self, data: bytes, layers: tuple[str, ...], arch: Known | None) -> bool:
         """Find the kernels in `data`: in the container that it is, and in whatever else it holds. Whether there are."""
@@ -135,7 +143,7 @@ class _Search:
         found = False
         for inner in container.kernels:
             found = self._inner(inner, layers, inner.arch or arch) or found
-            if found and container.chosen and self._is_right():
+            if (found and container.chosen and self._is_right()) or not self._may_go_on():
                 break
         return found
 
@@ -143,6 +151,7 @@ class _Search:
         self.opened = max(self.opened, layers, key=len)
         codec = codec_at(inner.data) or inner.codec
         if codec is None:
+            self._budget -= len(inner.data)
             return self.look(bytes(inner.data), layers, arch)
         self.opened = max(self.opened, (*layers, codec), key=len)
         try:
@@ -160,37 +169,45 @@ class _Search:
         arch = _wrapped(data) or arch
         unpacked = bool(layers) and layers[-1] in MAGICS
         at, lines = start, []
-        while at < len(data) and (end := kernel_end(data, at)):
+        while at < len(data) and (end := header_end(data, at)):
             # x86's relocations lie behind its ELF file
             end = len(data) if unpacked and not banners(data, end) else end
-            found = self._add(data, at, end, layers, arch)
-            at = end
+            if not self._add(data, at, end, layers, arch):
+                break
+            found, at = True, end
         if unpacked:
             lines = banners(data, at)
         # what comes out of a stream is one kernel, if it is one
         plain = unpacked and (found or bool(lines))
         last = (lines[-1][0] if lines else at) if plain else len(data)
-        window = at
+        window, doubtful = at, len(data)
         while window < last and self._may_go_on():
             for place, kind in sorted(_hits(data, window, window + _WINDOW, plain)):
                 if at <= place < last and self._may_go_on():
                     right, end = self._at(data, place, kind, layers, arch)
-                    found, at = found or right, max(at, end)
+                    found, at = found or bool(right), max(at, end)
+                    doubtful = min(doubtful, place) if right is None else doubtful
             window = max(window + _WINDOW, at)
         if found:
             return True
-        lines = lines or banners(data, start)
+        lines = [line for line in lines or banners(data, start) if line[0] < doubtful]
         for number, (place, _) in enumerate(lines):
             begin = place if number else start
             end = lines[number + 1][0] if number + 1 < len(lines) else len(data)
             found = self._add(data, begin, end, layers, arch)
         return found
 
-    def _at(self, data: bytes, place: int, kind: str, layers: tuple[str, ...], arch: Known | None) -> tuple[bool, int]:
-        """Whether a kernel is in what may begin at a place, and where that ends; the place itself if it is nothing."""
+    def _at(
+        self, data: bytes, place: int, kind: str, layers: tuple[str, ...], arch: Known | None
+    ) -> tuple[bool | None, int]:
+        """Whether a kernel is in what may begin at a place, and where that ends: at the place itself if it is nothing.
+
+        None: not whole, so that what follows may be the rest of it.
+        """
         if kind == _KERNEL:
-            end = kernel_end(data, place)
-            return (self._add(data, place, end, layers, arch), end) if end else (False, place)
+            end = header_end(data, place) if self._headers > 0 else None
+            self._headers -= max(_HEADER, (end or 0) - place)
+            return (True, end) if end and self._add(data, place, end, layers, arch) else (False, place)
         if len(layers) >= _LAYERS:
             return False, place
         view = memoryview(data)[place:]
@@ -202,7 +219,7 @@ class _Search:
 
     def _stream(
         self, view: memoryview, place: int, codec: str, layers: tuple[str, ...], arch: Known | None
-    ) -> tuple[bool, int]:
+    ) -> tuple[bool | None, int]:
         try:
             start = first_bytes(view[:_LOOK], codec) if place else b""
             if start is None:
@@ -212,8 +229,8 @@ class _Search:
             stream = unpack_stream(view, codec, min(LIMIT, self._budget))
         except StreamError as error:
             self.troubles.append(f"{codec} at {place}: {error}")
-            self._budget -= max(error.spent, _DAMAGED if start else 0)
-            return False, place
+            self._budget -= error.spent
+            return None if codec in LITERAL and error.spent else False, place
         self._budget -= len(stream.data)
         right = len(stream.data) >= LEAST and self.look(stream.data, (*layers, codec), arch)
         if not right:
@@ -225,21 +242,23 @@ class _Search:
 
     def _is_right(self) -> bool:
         """Whether the kernel that is kept is the one that is wanted, if one is."""
-        return self.release is None or _release(self._kept_banner) == self.release
+        return self.kept is not None and self.release in (None, _release(self.kept.banner))
 
     def _add(self, data: bytes, start: int, end: int, layers: tuple[str, ...], arch: Known | None) -> bool:
-        """One more kernel, from `start` to `end`; one that is there twice, as in two slots, is one."""
+        """Take one more kernel, from `start` to `end`; whether there is one. One that is there twice, as in two slots,
+        is one."""
         found = find_banner(data, start, end)
-        assert found
+        if found is None:
+            return False
         banner = found[0].rstrip(b"\n\0").decode("ascii", "replace")
         known = banner in self.banners
         wanted = self.kept is None or (_release(banner) == self.release and not self._is_right())
-        if wanted or (known and banner == self._kept_banner):
+        if wanted or (self.kept and banner == self.kept.banner):
             kernel = data if (start, end) == (0, len(data)) else data[start:end]
             if self.kept and not wanted:
                 known = build_id(kernel) in (None, build_id(self.kept.data))
             else:
-                self.kept, self._kept_banner = Unpacked(kernel, layers, arch), banner
+                self.kept = Unpacked(kernel, banner, layers, arch)
         if not known:
             self.banners.append(banner)
         return True
@@ -268,4 +287,4 @@ def _wrapped(data: bytes) -> Known | None:
 
 
 def _release(banner: str) -> str:
-    return banner.split(" ", 3)[2] if banner else ""
+    return banner.split(" ", 3)[2]
