@@ -1,0 +1,1 @@
+#define UTS_VERSION "#2 SMP Mon Nov 30 22:06:28 UTC 2026"

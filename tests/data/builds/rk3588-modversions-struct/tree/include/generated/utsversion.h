@@ -1,0 +1,1 @@
+#define UTS_VERSION "#1 SMP Mon Nov 30 21:56:40 UTC 2026"

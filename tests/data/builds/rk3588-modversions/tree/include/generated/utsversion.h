@@ -1,0 +1,1 @@
+#define UTS_VERSION "#1 SMP Mon Nov 30 21:45:49 UTC 2026"
