@@ -1,12 +1,13 @@
 # make demo    the main job on the samples          make test    all tests (no network once set up)
 # make lint    ruff and mypy                        make bench   the time of one check against bare imports
 # make oracle  boots Debian kernels under QEMU and compares; CASES=own:6.1 and LIMIT=200 make it short
+# make builds  makes and boots kernels that are nearly the same, and docs/builds.md of them (hours); BUILDS=rk3588
 PYTHON ?= python3
 BIN = .venv/bin
 
 WORK ?= build/oracle
 
-.PHONY: demo test lint bench oracle clean
+.PHONY: demo test lint bench oracle builds clean
 
 demo: .venv/installed
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh sample_modules/demo.sh
@@ -28,6 +29,10 @@ oracle: .venv/test
 		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends $$needs; } || \
 		echo "make oracle: needs $$needs" >&2
 	$(BIN)/python -m tests.oracle $(WORK) $(CASES) $(if $(LIMIT),--limit $(LIMIT))
+
+builds: .venv/test
+	$(BIN)/python -m tests.oracle.builds $(WORK) $(BUILDS)
+	$(BIN)/python -m tests.evidence
 
 .venv/installed: pyproject.toml
 	@$(PYTHON) -c "import ensurepip, venv" 2>/dev/null || \

@@ -38,6 +38,8 @@ FORMS = {
     "tree, capture": "a tree and a capture without an image",
     "module and .config": "a module of the board and its `.config`: no table",
     "capture": "a capture without an image: no table",
+    "profile": "the profile of a capture with the image",
+    "tree, profile": "a tree and the profile of a capture with the image",
 }
 #: what each form can state besides
 STATED = ("table", "table, release and .config", "tree, release", "tree, release and .config")
@@ -95,6 +97,8 @@ def described(form: str, board: str, tree: Path, work: Path, *, stated: bool = F
             facts["config"] = folder / "config.gz"
         elif word == "module":
             sources.append(BUILDS / board / "modules" / "heartbeat.ko")
+        elif word == "profile":
+            sources.append(folder / "board.json")
         else:
             sources.append(capture(board, work))
     try:
@@ -151,6 +155,8 @@ def all_verdicts(work: Path) -> Iterator[Said]:
             for row in rows():
                 if form == "tree" and row.tree.parent.name != row.board:
                     continue  # it is judged for the kernel that the tree builds
+                if "profile" in form and not (BUILDS / row.board / "board/board.json").exists():
+                    continue  # of the others the image is not kept
                 key = form, row.board, row.tree, stated
                 if key not in targets:
                     targets[key] = described(form, row.board, row.tree, work, stated=stated)

@@ -100,7 +100,7 @@ def test_of_two_kernels_the_release_picks(tmp_path: Path, kind: str, between: by
     for release, truth in zip((A, B), alone):
         found = read(tmp_path, dump, release)
         assert (found.release, found.vermagic, names(found)) == (release, truth.vermagic, names(truth))
-        target = read_target(tmp_path / "dump", release=release, arch="arm64")
+        target = read_target(tmp_path / "dump", release=release, arch=None if truth.arch() else "arm64")
         assert target.release == release
 
 
