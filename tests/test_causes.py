@@ -707,6 +707,17 @@ def test_the_tree_is_found_by_debug_information(tmp_path: Path) -> None:
     assert any(f"{short}/.config" in text for cause in prediction.causes for text in cause.evidence), prediction.causes
 
 
+def test_the_tree_is_found_by_what_kbuild_left(tmp_path: Path) -> None:
+    """Since 6.13 the compiler is called with the tree's whole path; the words are those of the top Makefile's
+    LINUXINCLUDE."""
+    tree = tree_at(tmp_path, CRCS)
+    module = made(tmp_path / "driver", RK3588 / "chrdevbase.ko")
+    includes = f"-I/usr/src/linux/arch/arm64/include -I{tree}/arch/arm64/include/generated -I{tree}/include -include x"
+    (module.parent / ".chrdevbase.mod.o.cmd").write_text(f"savedcmd_chrdevbase.mod.o := gcc -nostdinc {includes}\n")
+    prediction = told(module, read_target(DEBIAN_ARM64 / "tree", vendor="upstream"))
+    assert any(f"{tree}/.config" in text for cause in prediction.causes for text in cause.evidence), prediction.causes
+
+
 def test_a_module_that_loads_has_no_causes() -> None:
     prediction = told(RK3588 / "chrdevbase.ko", board())
     assert prediction.verdict == "loads"

@@ -140,6 +140,6 @@ def target_report(target: Target, style: Style) -> str:
         lines.append(f"{name:<19} {value if value is not None else 'unknown'}")
         if source and source != value:
             lines.append(f"{'':<19} from {source}")
-    lines += [f"{'build':<19} {text}" for text in tie_lines(target)]
+    lines += [f"{'' if place else 'build':<19} {text}" for place, text in enumerate(tie_lines(target))]
     lines += [f"{style.warning('note')}: {note}" for note in target.notes]
     return "\n".join(lines) + "\n"

@@ -68,11 +68,12 @@ def tie_lines(target: Target) -> list[str]:
     """Which build it is, and how what was built against is tied to it."""
     tied, build, built = target.tied, target.build, target.built_against
     if tied is None:
-        told = "the kernel that this tree builds, whatever a board runs: describe the board to have its own judged"
+        told = "the kernel that this tree builds; what a board runs is judged by what it tells: modcheck capture"
         return [told] if build and build.standing == "built" else []
     if tied.state == "other":
         release = f" ({built.release})" if built and built.release else ""
-        return [f"{tied.table}{release} is of another build, and decides nothing: {text}" for text in tied.against]
+        told = f"{tied.table}{release} is of another build than the kernel that runs, and decides nothing:"
+        return [told, *(f"- {text}" for text in tied.against)]
     by = ", ".join(_EVIDENCE[kind] for kind in tied.by)
     if tied.whole:
         return [f"{tied.table} is of the kernel that runs: {by}"]

@@ -170,7 +170,7 @@ def one_target(
         tables = list(saved.tables) if saved else runs.rebuilt_tables(names)
         proven = against.table.only(tied.names) if against.table and tied.names else None
         return _finished(runs, against, [*([proven] if proven else []), *tables], "runs", tied)
-    runs.join(against.facts)
+    runs.join(against.facts, identity=False)
     tables = [] if against.table else list(saved.tables) if saved else runs.rebuilt_tables(names)
     return _finished(runs, against, tables, "runs", tied)
 

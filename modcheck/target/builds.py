@@ -179,8 +179,14 @@ def _same(runs: Build, built: Build) -> bool:
 
 
 def _two(fact: str, runs: Build, built: Build) -> str:
-    """A fact on both sides, with where it comes from."""
-    sides = (f"{getattr(one, fact)} ({one.origins.get(fact) or ', '.join(one.sources)})" for one in (runs, built))
+    """A fact on both sides, with where it comes from; of two banners what they do not have in common."""
+    values = [str(getattr(one, fact)) for one in (runs, built)]
+    begins = [value.rpartition(") #")[0] for value in values]
+    if fact == "banner" and begins[0] == begins[1]:
+        values = [value[len(begins[0]) + 2 :] for value in values]
+    sides = (
+        f"{value} ({one.origins.get(fact) or ', '.join(one.sources)})" for value, one in zip(values, (runs, built))
+    )
     return f"{fact.replace('_', ' ')}: {', '.join(sides)}"
 
 

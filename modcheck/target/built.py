@@ -93,7 +93,7 @@ def read_built(path: str, vermagic: str | None, tree: str | None, *, kernels: bo
     except ModcheckError:
         return NOTHING
     return Built(
-        tree=_tree(data, vermagic, tree),
+        tree=_tree(path, data, vermagic, tree),
         kernels=read_build_tree(tree) if tree and kernels else None,
         folder=_folder(path),
         beside=_beside(path),
@@ -102,12 +102,25 @@ def read_built(path: str, vermagic: str | None, tree: str | None, *, kernels: bo
     )
 
 
-def _tree(data: bytes, vermagic: str | None, known: str | None) -> BuildTree | None:
-    """The tree of the target if it makes the module's vermagic; else the one that debug information names."""
+def _tree(path: str, data: bytes, vermagic: str | None, known: str | None) -> BuildTree | None:
+    """The tree of the target if it makes the module's vermagic; else the one that kbuild's files beside the module, or
+    its debug information, name."""
     if known is not None and vermagic and _makes(tree := read_build_tree(known), vermagic):
         return tree
-    named = _comp_dir(data)
-    return read_build_tree(named) if named and is_tree(named) else None
+    named = next(filter(is_tree, (*_include_folders(path), *filter(None, (_comp_dir(data),)))), None)
+    return read_build_tree(named) if named else None
+
+
+def _include_folders(path: str) -> list[str]:
+    """The folders whose `include` the compiler looked into, by what kbuild left beside the module: since 6.13, which
+    runs it in the module's folder, with the tree's whole path (top Makefile: objtree); before, relative to the tree."""
+    folder, name = os.path.split(path)
+    left = os.path.join(folder, f".{name.partition('.ko')[0]}.mod.o.cmd")
+    try:
+        line = read_plain(left).partition(b"\n")[0].decode("utf-8", "replace")
+    except ModcheckError:
+        return []
+    return list(dict.fromkeys(re.findall(r" -I(/\S+?)/include(?= )", line)))
 
 
 def _makes(tree: BuildTree, vermagic: str) -> bool:

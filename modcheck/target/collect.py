@@ -304,14 +304,18 @@ class Collector:
             return None
         return compose(release, version, config, arch, self.seed.value)
 
-    def join(self, other: Collector) -> None:
-        """Add the facts of another description of the same build, which go behind."""
+    def join(self, other: Collector, *, identity: bool = True) -> None:
+        """Add the facts of another description of the same build, which go behind.
+
+        :param identity: those as well that say which build it is
+        """
         for name, fact in vars(self).items():
-            if isinstance(fact, Fact):
+            if isinstance(fact, Fact) and (identity or fact not in (self.banner, self.build_id)):
                 theirs = getattr(other, name)
                 fact.give(theirs.value, theirs.origin)
         self.notes += [note for note in other.notes if note not in self.notes]
         self.tree, self.modules = self.tree or other.tree, self.modules or other.modules
+        self._identified = self._identified or not identity
         if self.reference is None:
             self.reference, self.entry_points = other.reference, other.entry_points
         self.witness = self.witness or other.witness
