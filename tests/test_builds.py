@@ -171,7 +171,7 @@ def test_an_option_that_makes_symbols(modcheck: Modcheck, tmp_path: Path) -> Non
     words = ("rk3588/chrdevbase.ko", "--symvers", tree / "Module.symvers", "--release", RELEASE, "--config", config)
     run = modcheck(*words)
     assert run.status == 3
-    assert f"another build (CONFIG_KCOV: n in {config}, y in {tree}/.config)" in run.stdout.split("\n")[0]
+    assert f"another build, CONFIG_KCOV: n in {config}, y in {tree}/.config" in run.stdout.split("\n")[0]
     (tree / ".config").write_text(text.replace('CONFIG_CC_VERSION_TEXT="', 'CONFIG_CC_VERSION_TEXT="another '))
     assert modcheck(*words).status == 0
     assert modcheck(*words, "--strict").status == 3

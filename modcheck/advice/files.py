@@ -200,7 +200,8 @@ def other_build(case: Case) -> Iterator[Cause]:
     known = headers(case.target.release or "")
     steps = (
         *((f"{known.install}    # its Module.symvers lies in /usr/src",) if known else ()),
-        "# or take the table from the board: modcheck symvers board.tar -o Module.symvers (modcheck capture makes it)",
+        f"# {'or ' if known else ''}take the table from the board: modcheck capture makes board.tar; modcheck symvers "
+        "board.tar -o Module.symvers",
     )
     why = f"{tied.table} is of another build than the kernel that runs: what it exports is not known"
     yield Cause("other-build", "certain", why, tied.against, steps, tuple(dict.fromkeys(open_)))

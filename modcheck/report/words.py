@@ -49,7 +49,8 @@ def outcome(one: Prediction, target: Target) -> str:
         extra = f": {one.insmod_message}" if one.insmod_message else ""
         return f"{where}{extra} ({one.errno})"
     if one.verdict == "unknown" and tied and tied.state == "other" and not one.compared:
-        return f"{where}: the table is of {tied.other or f'another build ({tied.against[0]})'}"
+        other = tied.other or tied.against[0]
+        return f"{where}: the table is of {other if other[0].isdigit() else f'another build, {other}'}"
     if one.verdict == "unknown" and tied and tied.state == "assumed" and _only_unproven(one):
         return f"{where}: nothing proves that {tied.table} is of the kernel that runs"
     if one.verdict == "loads" and tied and tied.state == "assumed":

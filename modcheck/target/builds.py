@@ -80,7 +80,7 @@ class Tie(NamedTuple):
     against: tuple[str, ...] = ()
     """what differs, in words"""
     other: str | None = None
-    """of another build: which, in a word"""
+    """of another build: its release, or where that is the same its number and date (`#1 SMP …`)"""
     configured: bool = True
     """whether the board's own `.config` is known"""
     more: Callable[[], frozenset[str]] | None = None
@@ -121,7 +121,7 @@ def tie(
     configured = runs.config is not None
     if strong or (named is False and not (stated or _same(runs, built))):
         told = (*([_two("release", runs, built)] if named is False else []), *strong)
-        other = built.release if named is False else None
+        other = built.release if named is False else _number(runs, built)
         return Tie("other", path, (), False, frozenset(proven), told, other, configured, more)
     by = [kind for kind in ("build_id", "banner") if _both(runs, built, kind)]
     by = [kind.replace("_", "-") for kind in by] + (["modules-directory"] if own else [])
@@ -203,6 +203,12 @@ def _differing(runs: Build, built: Build) -> Iterator[str]:
 
         for one in identifying(runs.config, built.config):
             yield f"CONFIG_{one.option}: {one.one} in {runs.config.path}, {one.other} in {built.config.path}"
+
+
+def _number(runs: Build, built: Build) -> str | None:
+    """What the banner of what was built ends in, behind the compiler, if that is what differs."""
+    told = [one.banner.rpartition(") #")[2] for one in (runs, built) if one.banner]
+    return f"#{told[1]}" if len(told) == 2 and told[0] != told[1] else None
 
 
 def _flags(vermagic: str) -> list[str]:
