@@ -43,7 +43,7 @@ def outcome(one: Prediction, target: Target) -> str:
     """What follows the verdict in a headline: the kernel, and what insmod says."""
     tied, build = target.tied, target.build
     where = f" on {target.release}" if target.release else ""
-    if build and build.standing == "built" and not (tied and tied.whole):
+    if build and build.standing == "built" and tied is None:
         where += f", as {build.sources[0]} builds it"
     if one.verdict == "refused":
         extra = f": {one.insmod_message}" if one.insmod_message else ""
@@ -76,10 +76,10 @@ def tie_lines(target: Target) -> list[str]:
         told = f"{tied.table}{release} is of another build than the kernel that runs, and decides nothing:"
         return [told, *(f"- {text}" for text in tied.against)]
     by = ", ".join(_EVIDENCE[kind] for kind in tied.by)
-    if tied.whole:
+    if tied.state == "tied":
         return [f"{tied.table} is of the kernel that runs: {by}"]
     proven = f"; {len(tied.names)} of its symbols are proven" if tied.names else ""
-    return [f"{tied.table} is taken for the table of the kernel that runs ({by or 'nothing tells'}{proven})"]
+    return [f"{tied.table} is taken to be of the kernel that runs ({by or 'nothing tells'}{proven})"]
 
 
 #: kinds of evidence in words

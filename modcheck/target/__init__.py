@@ -149,7 +149,7 @@ def read_target(
         runs.use_saved_modules(saved)
     if board:
         runs.arch_of_board(board)
-    described = bool(runs.sources or runs.modules or saved)
+    described = bool(runs.sources)
     if not (described or against.describes):
         raise TargetError(
             tables[0].path,

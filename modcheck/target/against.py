@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import TargetError
 from ..files import real_path
-from .builds import Build, Standing, Tie, Witness, differing, tie, witness_of, witnesses_of
+from .builds import Build, Standing, Survey, Tie, Witness, differing, tie, witness_of, witnesses_of
 from .collect import Collector
 from .facts import Symbols, Target
 from .symvers import Symvers, read_symvers
@@ -61,7 +61,6 @@ class Against:
                 )
             self.facts.read_profile(profile)
             self.facts.use_saved_modules(profile)
-            self.facts.sources.append(profile.path)
         if kernels and own and self.loose:
             self._without_tree(kernels[0], read_symvers(own))
         elif own and not kernels:
@@ -162,14 +161,15 @@ def one_target(
         witnesses,
         stated=stated,
         own=against.own,
-        more=lambda: _proven(runs, against.table),
+        more=Survey(runs.modules, against.table) if runs.modules and against.table else None,
     )
     if tied.state == "other":
         if stated:
             raise TargetError("--same-build", f"{against.path} is of another build: {tied.against[0]}")
         tables = list(saved.tables) if saved else runs.rebuilt_tables(names)
-        proven = against.table.only(tied.names) if against.table and tied.names else None
-        return _finished(runs, against, [*([proven] if proven else []), *tables], "runs", tied)
+        if against.table and tied.names and not any(table.has_kernel for table in tables):
+            tables.insert(0, against.table.only(tied.names))
+        return _finished(runs, against, tables, "runs", tied)
     runs.join(against.facts, identity=False)
     tables = [] if against.table else list(saved.tables) if saved else runs.rebuilt_tables(names)
     return _finished(runs, against, tables, "runs", tied)
@@ -204,12 +204,3 @@ def _witnesses(runs: Collector, saved: Profile | None, names: Symvers | None) ->
     like = runs.reference or runs.witness
     sampled = runs.modules.sample(_SAMPLE, like) if runs.modules and like else []
     return [*map(witness_of, tables), *witnesses_of([*runs.board_modules, *sampled])]
-
-
-def _proven(runs: Collector, table: Symvers | None) -> frozenset[str]:
-    """The symbols of which all modules of the board's build have the table's CRC."""
-    if runs.modules is None or table is None:
-        return frozenset()
-    references = runs.modules.survey().references
-    others = {name for name, crc in references if crc is not None and (row := table.get(name)) and row.crc != crc}
-    return frozenset(name for name, _ in references) - others

@@ -9,13 +9,17 @@ symbol. Equal releases and options prove nothing: a kernel is built again under 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ..module.facts import STB_WEAK, Module
 from .kconfig import Config
 from .symvers import Symvers
+
+if TYPE_CHECKING:
+    from .modules_dir import ModulesDir
 
 Standing = Literal["runs", "built", "assumed"]
 State = Literal["tied", "assumed", "other"]
@@ -60,6 +64,20 @@ class Build:
     origins: Mapping[str, str] = field(default_factory=dict)
 
 
+class Survey:
+    """What all modules of the board prove of a table: looked into when it is asked for, since it takes seconds."""
+
+    def __init__(self, modules: ModulesDir, table: Symvers) -> None:
+        self._modules, self._table = modules, table
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The symbols that its modules refer to as the table has them."""
+        table = self._table
+        rows = ((name, crc, table.get(name)) for name, crc in self._modules.survey().references)
+        return frozenset(name for name, crc, row in rows if row and (crc == row.crc if table.has_crcs else crc is None))
+
+
 class Tie(NamedTuple):
     """How a table is tied to the kernel that runs.
 
@@ -74,7 +92,7 @@ class Tie(NamedTuple):
     """kinds of evidence for it, the strongest first: `build-id`, `banner`, `modules-directory`, `stated`, `exports`,
     `crcs`, `config`, `release`"""
     whole: bool
-    """whether all of the table is proven"""
+    """whether all of the table is proven, or a tree has none"""
     names: frozenset[str] = frozenset()
     """the symbols that are proven"""
     against: tuple[str, ...] = ()
@@ -83,8 +101,8 @@ class Tie(NamedTuple):
     """of another build: its release, or where that is the same its number and date (`#1 SMP …`)"""
     configured: bool = True
     """whether the board's own `.config` is known"""
-    more: Callable[[], frozenset[str]] | None = None
-    """finds the symbols that all modules of the board prove, which takes seconds"""
+    more: Survey | None = None
+    """further symbols that are proven"""
 
     def unproven(self, names: Sequence[str]) -> list[str]:
         """Those of the symbols that nothing proves to be the running kernel's own."""
@@ -92,8 +110,7 @@ class Tie(NamedTuple):
             return []
         found = [name for name in names if name not in self.names]
         if found and self.more:
-            proven = self.more()
-            found = [name for name in found if name not in proven]
+            found = [name for name in found if name not in self.more.names]
         return found
 
 
@@ -106,7 +123,7 @@ def tie(
     *,
     stated: bool = False,
     own: bool = False,
-    more: Callable[[], frozenset[str]] | None = None,
+    more: Survey | None = None,
 ) -> Tie:
     """Whether `built`, and its table, are of the build that runs.
 
@@ -133,7 +150,8 @@ def tie(
     by += ["crcs"] if proven and any(not one.all_of_kernel for one in witnesses) else []
     by += ["config"] if runs.config and built.config else []
     by += ["release"] if named else []
-    return Tie("tied" if stated else "assumed", path, tuple(by), stated, frozenset(proven), configured=configured,
+    whole = stated or table is None
+    return Tie("tied" if stated else "assumed", path, tuple(by), whole, frozenset(proven), configured=configured,
                more=more)  # fmt: skip
 
 

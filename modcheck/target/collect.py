@@ -165,6 +165,7 @@ class Collector:
 
     def read_profile(self, profile: Profile) -> None:
         """Add what was saved of a target."""
+        self.sources.append(profile.path)
         for name, value in profile.plain.items():
             getattr(self, name).give(value, profile.origin(name))
         self.version.give(profile.version, profile.origin("version"))
@@ -374,6 +375,7 @@ class Collector:
         from .modules_dir import ModulesDir, installed_modules
 
         modules = installed_modules(path, self.notes)
+        self.sources.append(path)
         own = os.path.join(path, "kernel", "")
         self.read_reference([one for one in modules if one.startswith(own)] or modules)
         self.modules = ModulesDir(path, modules)

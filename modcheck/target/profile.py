@@ -213,7 +213,7 @@ def _read_build(saved: dict[str, Any] | None) -> Build | None:
 def _tie(tied: Tie | None) -> dict[str, Any] | None:
     if tied is None:
         return None
-    names = tied.names | tied.more() if tied.more and not tied.whole else tied.names
+    names = tied.names | tied.more.names if tied.more and not tied.whole else tied.names
     return {**tied._replace(more=None)._asdict(), "names": sorted(names)}
 
 

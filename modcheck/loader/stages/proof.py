@@ -33,7 +33,9 @@ def proof(load: Load) -> Iterator[Answer]:
 
 
 def _of_table(load: Load, name: str) -> bool:
-    """Whether what the module gets for a name is what a table says, and no module at hand."""
-    rows = load.view.find(name)
+    """Whether what the module gets for a name is what a table says, and not what a module at hand exports."""
+    rows, modules = load.view.find(name), load.target.modules
+    if not rows or (modules is not None and rows[0].owner in modules):
+        return False
     symbols = load.target.symbols
-    return bool(rows and symbols and rows[0] in symbols.find(name))
+    return symbols is not None and rows[0] in symbols.find(name)
