@@ -16,7 +16,7 @@ from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any
 
 from .errors import UnreadableError
-from .roots import on_disk, root_of
+from .roots import forget, on_disk, root_of
 
 if TYPE_CHECKING:
     from .archives import Archive
@@ -214,6 +214,7 @@ def find_modules(
     :param follow: links to directories too, each directory once
     :param without: what is in `directory` under these names
     """
+    forget()
     if (inside := _inside(directory)) is not None:
         names = [name for name in inside[0].below(inside[1]) if name.endswith(SUFFIXES)]
         return [os.path.join(directory, name) for name in names if name.partition("/")[0] not in without]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+from functools import lru_cache
 
 #: MAXSYMLINKS of include/linux/namei.h
 _LINKS = 40
@@ -48,7 +49,19 @@ def on_disk(path: str | os.PathLike[str]) -> str:
     tree = _TREE.match(name)
     if (tree or not _MODULES.match(name)) and not os.path.lexists(_walk(root, tree[0] if tree else name)):
         return given
+    folder, _, file = name.rpartition(os.sep)
+    here = f"{_folder(root, folder)}{os.sep}{file}"
+    return _walk(root, name) if os.path.islink(here) or not file else here
+
+
+@lru_cache(maxsize=4096)
+def _folder(root: str, name: str) -> str:
+    """`_walk` of a folder: thousands of modules lie in few."""
     return _walk(root, name)
+
+
+#: to be called where the links of folders may have changed
+forget = _folder.cache_clear
 
 
 def _walk(root: str, name: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import TargetError
 from ..files import beginning, is_file, is_folder, list_folder, mount
-from ..roots import unpacked
+from ..roots import forget, unpacked
 from .tree import Tree, find_tree, is_tree
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def sort_sources(paths: Sequence[str], release: str | None, *, running: bool = F
     :raises TargetError: a path that is none of these, or that holds several kernels
     :raises UnreadableError: an archive that cannot be read
     """
+    forget()
     found = Sources()
     if running:
         from .board import Board
