@@ -24,12 +24,12 @@ from .plain import HEADERS, LEAST, Known, arch_by_header, banners, find_banner, 
 from .streams import LITERAL, MAGICS, StreamError, codec_at, first_bytes, unpack_stream
 
 _LAYERS = 6
-#: so many streams are tried, and so many of those that fail are told
+#: so many streams are tried, and so many of those that fail, or of several kernels, are told
 _TRIES, _TOLD = 10_000, 4
 #: a first look at what may be a stream: so much of it must be good
 _LOOK = 64 << 10
 #: so many bytes are searched for a kernel's line behind what looks like its header, each time at least so many
-_HEADERS, _HEADER = 4 * LIMIT, 4 << 10
+_HEADERS, _HEADER = 4 * LIMIT, 64 << 10
 #: so much is searched for all magic numbers at once
 _WINDOW = 256 << 10
 #: an initramfs: cpio's `newc` with and without checksums
@@ -104,13 +104,16 @@ def _nothing(data: bytes, search: _Search) -> str:
 def _several(banners: Sequence[str], releases: Sequence[str], wanted: str | None) -> str:
     """Why none of several kernels can be taken."""
     names = list(dict.fromkeys(releases))
+    shown = ", ".join([*names[:_TOLD], *([f"and {len(names) - _TOLD} more"] if len(names) > _TOLD else [])])
     if wanted and wanted not in names:
-        return f"holds {', '.join(names)}, and not {wanted}"
+        return f"holds {shown}, and not {wanted}"
     if len(names) > 1 and releases.count(wanted or "") < 2:
-        return f"holds more than one kernel: {', '.join(names)}; --release picks one"
+        return f"holds more than one kernel: {shown}; --release picks one"
     same = wanted or names[0]
     builds = [f"#{banner.rpartition('#')[2]}" for banner, name in zip(banners, releases) if name == same]
-    return f"holds more than one kernel of the release {same}: {', '.join(builds)}; cut out the one that is meant"
+    return (
+        f"holds more than one kernel of the release {same}: {', '.join(builds[:_TOLD])}; cut out the one that is meant"
+    )
 
 
 class _Search:
