@@ -105,6 +105,21 @@ def test_of_two_kernels_the_release_picks(tmp_path: Path, kind: str, between: by
         assert target.release == release
 
 
+def test_a_kernel_that_only_its_bzimage_tells(tmp_path: Path) -> None:
+    """Of two on a partition one lies in pieces: neither is it passed over, nor is the other taken for it."""
+    whole, head = KINDS["bzImage"](A, 1), bytearray(bzimage(lzma.compress(vmlinux(B, 2))))
+    head[0x1FE:0x200] = b"\x55\xaa"
+    head[0x300:0x320] = f"{B} (a@b) #1 SMP".encode().ljust(32, b"\0")
+    broken = bytes(head[:20_000]) + bytes(4096) + bytes(head[20_000:])
+    for blocks, words in ((b"", ""), (bytes(0x438) + b"\x53\xef", ": it is an ext2, ext3 or ext4")):
+        dump = blocks.ljust(4096, b"\0") + whole + bytes(4096) + broken
+        with pytest.raises(TargetError, match=f"holds more than one kernel: {A}, {B}"):
+            read(tmp_path, dump)
+        with pytest.raises(TargetError, match=f"holds {A}, {B}, and (not {B}|{B} not) in one piece{words}"):
+            read(tmp_path, dump, B)
+        assert read(tmp_path, dump, A).release == A
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_kernel_in_two_slots_is_one(tmp_path: Path, kind: str) -> None:
     one = KINDS[kind](A, 1)

@@ -57,7 +57,9 @@ class StreamError(Exception):
     :ivar spent: so many bytes were unpacked before that was seen, about
     """
 
-    spent = 0
+    def __init__(self, message: str, spent: int = 0) -> None:
+        super().__init__(message)
+        self.spent = spent
 
 
 class Stream(NamedTuple):
@@ -95,18 +97,16 @@ def unpack_stream(data: bytes | memoryview, codec: str, limit: int = LIMIT) -> S
             while codec in ("zstd", "lz4") and bytes(view[at + 1 : at + 4]) == _SKIPPED and view[at] >> 4 == 5:
                 at += 8 + struct.unpack_from("<I", view, at + 4)[0]
     except Exception as error:  # each codec has errors of its own, and all mean the same here
-        known = _understood(error)
-        known.spent = plain.size + (0 if codec in _READERS else _UNKNOWN)
-        raise known from None
+        raise _understood(error, plain.size + (0 if codec in _READERS else _UNKNOWN)) from None
     return Stream(plain.parts[0] if len(plain.parts) == 1 else b"".join(plain.parts), min(at, len(view)))
 
 
-def _understood(error: Exception) -> StreamError:
+def _understood(error: Exception, spent: int) -> StreamError:
     if isinstance(error, StreamError):
-        return error
+        return StreamError(str(error), spent)
     if isinstance(error, ImportError):
-        return StreamError(f"the Python package {error.name} is needed to read it")
-    return StreamError(f"damaged: {str(error).rstrip('.').lower() or type(error).__name__}")
+        return StreamError(f"the Python package {error.name} is needed to read it", spent)
+    return StreamError(f"damaged: {str(error).rstrip('.').lower() or type(error).__name__}", spent)
 
 
 class _Plain:
