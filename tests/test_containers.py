@@ -8,6 +8,7 @@ import json
 import lzma
 import random
 import struct
+import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -102,6 +103,21 @@ def test_of_two_kernels_the_release_picks(tmp_path: Path, kind: str, between: by
         assert (found.release, found.vermagic, names(found)) == (release, truth.vermagic, names(truth))
         target = read_target(tmp_path / "dump", release=release, arch=None if truth.arch() else "arm64")
         assert target.release == release
+
+
+def test_a_kernel_that_only_its_bzimage_tells(tmp_path: Path) -> None:
+    """Of two on a partition one lies in pieces: neither is it passed over, nor is the other taken for it."""
+    whole, head = KINDS["bzImage"](A, 1), bytearray(bzimage(lzma.compress(vmlinux(B, 2))))
+    head[0x1FE:0x200] = b"\x55\xaa"
+    head[0x300:0x320] = f"{B} (a@b) #1 SMP".encode().ljust(32, b"\0")
+    broken = bytes(head[:20_000]) + bytes(4096) + bytes(head[20_000:])
+    for blocks, words in ((b"", ""), (bytes(0x438) + b"\x53\xef", ": it is an ext2, ext3 or ext4")):
+        dump = blocks.ljust(4096, b"\0") + whole + bytes(4096) + broken
+        with pytest.raises(TargetError, match=f"holds more than one kernel: {A}, {B}"):
+            read(tmp_path, dump)
+        with pytest.raises(TargetError, match=f"holds {A}, {B}, and (not {B}|{B} not) in one piece{words}"):
+            read(tmp_path, dump, B)
+        assert read(tmp_path, dump, A).release == A
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -351,6 +367,39 @@ def test_the_build_id_is_the_kernels_and_not_the_vdsos(role: str) -> None:
     assert build_id(data[:note] + bytes(36) + data[note + 36 :]) is None
     assert build_id(data + data[note : note + 16] + bytes(range(20))) is None
     assert build_id(data + data[note : note + 36]) == truth
+
+
+@pytest.mark.parametrize(
+    "end", [b"\x7fELF", b"\x7fELF\2\1\1", b"ARMd", b"\x1f\x8b\x08", b"\x04\x22\x4d\x18", b"\x89LZO\0\r\n\x1a\n"]
+)
+def test_what_only_begins_at_the_end_is_nothing(tmp_path: Path, end: bytes) -> None:
+    for before in (b"", b"\x11" * 99, flat(A, 1)):
+        (tmp_path / "image").write_bytes(before + end)
+        if len(before) > 99:
+            assert Image(str(tmp_path / "image")).release == A
+        else:
+            with pytest.raises(TargetError):
+                Image(str(tmp_path / "image"))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        struct.pack("<4sBBB9xHHIQQQI6H", b"\x7fELF", 2, 1, 1, 2, 62, 1, 0, 0, 64, 0, 64, 0, 0, 64, 200, 0) * 100_000,
+        struct.pack("<QQQQ24x4sI", 0, 0, 400 << 20, 10, b"ARMd", 0) * 100_000,
+        (b"\xd0\x0d\xfe\xed" + struct.pack(">9I24x", 400 << 20, 56, 400, 40, 17, 16, 0, 10, 10)) * 50_000,
+        (b"\x02\x21\x4c\x18" + struct.pack("<I20x", 20)) * 100_000,
+        (b"\x04\x22\x4d\x18\x60\x70\x73" + struct.pack("<I16x", 0x80000010)) * 100_000,
+        b"".join(banner(f"6.1.0-{number}") for number in range(10_000)),
+    ],
+    ids=["ELF", "arm64", "FIT", "lz4 -l", "lz4", "banners"],
+)
+def test_a_file_of_beginnings_alone_takes_bounded_time(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "image").write_bytes(data)
+    start = time.process_time()
+    with pytest.raises(TargetError):
+        Image(str(tmp_path / "image"))
+    assert time.process_time() - start < 20
 
 
 def test_the_table_of_containers_in_the_docs() -> None:

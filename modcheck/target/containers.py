@@ -8,6 +8,7 @@ vb2_struct.h (keyblock and kernel preamble, 2.x).
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -26,20 +27,25 @@ class Inner(NamedTuple):
 
 
 class Container(NamedTuple):
-    """A container at the beginning of some bytes, `size` of them; `chosen`: the first of its kernels is started."""
+    """A container at the beginning of some bytes, `size` of them."""
 
     name: str
     size: int
     kernels: tuple[Inner, ...]
     chosen: bool = True
+    """whether the first of the kernels is the one that is started"""
+    release: str | None = None
+    """of the kernel in it, where the container itself tells that"""
 
 
-def open_container(data: memoryview, known: Mapping[bytes, _Reader] | None = None) -> Container | None:
+def open_container(data: memoryview, known: Mapping[bytes, tuple[int, _Reader]] | None = None) -> Container | None:
     """The container at the beginning of `data`; None where there is none that has a kernel, or it is cut.
 
-    :param known: which may be there, by their first bytes; any without
+    :param known: which may be there, by a magic number and its place; any without
     """
-    readers = _READERS if known is None else [reader for magic, reader in known.items() if data[: len(magic)] == magic]
+    readers = _READERS
+    if known is not None:
+        readers = tuple(reader for magic, (at, reader) in known.items() if data[at : at + len(magic)] == magic)
     for reader in readers:
         try:
             if found := reader(data):
@@ -54,7 +60,20 @@ def _bzimage(data: memoryview) -> Container | None:
         return None
     offset, size = struct.unpack_from("<II", data, 0x248)
     start = ((data[0x1F1] or 4) + 1) * 512 + offset
-    return Container("bzImage", start + size, (Inner(data[start : start + size]),))
+    release = _VERSION.search(data[:_SETUP])
+    told = release[1].decode() if release else None
+    return Container("bzImage", start + size, (Inner(data[start : start + size]),), release=told)
+
+
+#: the text that `kernel_version` in the header points to (arch/x86/boot/version.c), also where it has moved, as in a
+#: file that lies in pieces
+_SETUP = 64 << 10
+_VERSION = re.compile(rb"\0(\d+\.\d+[!-~]{0,80}) \([!-~]+@[!-~]+\) #")
+
+
+def _whole_bzimage(data: memoryview) -> Container | None:
+    """The same, where four bytes alone may be chance: it is a boot sector, too."""
+    return _bzimage(data) if bytes(data[0x1FE:0x200]) == b"\x55\xaa" else None
 
 
 def _zimage(data: memoryview) -> Container | None:
@@ -233,13 +252,14 @@ def _nodes(data: memoryview) -> Iterator[tuple[list[bytes], dict[bytes, memoryvi
 
 
 def _text(data: memoryview, at: int) -> bytes:
-    """The string at an offset; names in a device tree are short."""
+    """The string at an offset; all that are asked for are short."""
     return bytes(data[at : at + 256]).partition(b"\0")[0]
 
 
 _Reader = Callable[[memoryview], "Container | None"]
 _READERS: tuple[_Reader, ...] = (_bzimage, _zboot, _zimage, _uki, _uimage, _android, _fit, _chromeos)
-#: those that are looked for everywhere, by their first bytes: they bound a kernel, or say which is meant
-ANYWHERE: dict[bytes, _Reader] = {
-    b"\xd0\x0d\xfe\xed": _fit, b"\x27\x05\x19\x56": _summed_uimage, b"ANDROID!": _android, b"CHROMEOS": _chromeos,
+#: those that are looked for everywhere, by a magic number and its place: they bound a kernel, or say which is meant
+ANYWHERE: dict[bytes, tuple[int, _Reader]] = {
+    b"\xd0\x0d\xfe\xed": (0, _fit), b"\x27\x05\x19\x56": (0, _summed_uimage), b"ANDROID!": (0, _android),
+    b"CHROMEOS": (0, _chromeos), b"HdrS": (0x202, _whole_bzimage),
 }  # fmt: skip

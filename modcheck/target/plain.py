@@ -24,7 +24,7 @@ HEADERS = ((b"\x7fELF", 0), (b"ARMd", 56), (b"RSC\5", 56))
 _SECTOR = 512
 _RELOCATABLE, _CORE, _NOBITS = 1, 4, 8
 #: more than any kernel has, with debugging information or without
-_SECTIONS = 1000
+_SECTIONS = 200
 
 Known = tuple[str, Endianness | None]
 """An architecture and its byte order, as far as it is told."""
@@ -106,28 +106,31 @@ def _pe_end(data: bytes, start: int) -> int | None:
 
 def elf_end(data: bytes, start: int) -> int | None:
     """Where the ELF file ends that begins at `start`, by its tables; None where none begins, or it is not linked."""
-    word, order = {1: "I", 2: "Q"}.get(data[start + 4]), {1: "<", 2: ">"}.get(data[start + 5])
-    if word is None or order is None or data[start + 6] != 1:
+    identity = data[start + 4 : start + 7]
+    if identity not in (b"\1\1\1", b"\1\2\1", b"\2\1\1", b"\2\2\1"):
         return None
-    wide = word == "Q"
-    try:
-        kind, _, version = struct.unpack_from(f"{order}HHI", data, start + 16)
-        tables = struct.unpack_from(f"{order}{word * 3}I6H", data, start + 24)
-        _, segments, sections, _, size, entry, count, section_entry, section_count, _ = tables
-        if kind in (_RELOCATABLE, _CORE) or version != 1 or size != (64 if wide else 52) or section_count > _SECTIONS:
-            return None
-        ends: list[int] = [size, segments + entry * count, sections + section_entry * section_count]
-        for number in range(count):
-            place = start + segments + entry * number + (8 if wide else 4)
-            offset, *_, filled = struct.unpack_from(f"{order}{word * 4}", data, place)
-            ends.append(offset + filled)
-        for number in range(section_count):
-            place = start + sections + section_entry * number
-            kind, _, _, offset, filled = struct.unpack_from(f"{order}I{word * 4}", data, place + 4)
-            ends.append(offset + (filled if kind != _NOBITS else 0))
-    except struct.error:  # it is cut
+    wide, order = identity[0] == 2, "<" if identity[1] == 1 else ">"
+    size, segment, section = (64, 56, 64) if wide else (52, 32, 40)
+    word, in_segment, in_section = ("Q", "8xQ16xQ16x", "4xI16xQQ24x") if wide else ("I", "4xI8xI12x", "4xI8xII16x")
+    if len(data) < start + size:
         return None
-    return min(start + max(ends), len(data))
+    kind, _, version = struct.unpack_from(f"{order}HHI", data, start + 16)
+    tables = struct.unpack_from(f"{order}{word * 3}I6H", data, start + 24)
+    _, segments, sections, _, told, segment_size, count, section_size, section_count, _ = tables
+    sizes = (told, segment_size if count else segment, section_size if section_count else section)
+    if version != 1 or sizes != (size, segment, section) or kind in (_RELOCATABLE, _CORE) or section_count > _SECTIONS:
+        return None
+    end: int = max(size, segments + segment * count, sections + section * section_count)
+    if start + end > len(data) or count > _SECTIONS:  # it is cut
+        return None
+    segments, sections = start + segments, start + sections
+    for offset, filled in struct.iter_unpack(order + in_segment, data[segments : segments + segment * count]):
+        end = max(end, offset + filled)
+    for kind, offset, filled in struct.iter_unpack(
+        order + in_section, data[sections : sections + section * section_count]
+    ):
+        end = max(end, offset + filled if kind != _NOBITS else 0)
+    return min(start + end, len(data))
 
 
 def arch_by_header(data: bytes | memoryview) -> Known | None:

@@ -34,11 +34,15 @@ _BEGIN = {
 #: these may leave a line of text as it is
 LITERAL = ("lz4", "lzop")
 _LZ4_LEGACY, _LZ4_BLOCK = b"\x02\x21\x4c\x18", 8 << 20
+#: a byte of lz4 makes no more than so many
+_LZ4_MOST = 255
 _LZ4_LARGEST = _LZ4_BLOCK + _LZ4_BLOCK // 255 + 16
 #: flags in lz4's frame: checksum of each block, size of the whole, checksum of the whole, a dictionary
 _BLOCK_SUM, _SIZE, _SUM, _DICTIONARY = 0x10, 0x08, 0x04, 0x01
 #: flags in lzop's header: checksums of each block (plain, compressed), a field of its own, a filter
 _ADLER, _CRC, _ADLER_PACKED, _CRC_PACKED, _EXTRA, _FILTER = 0x1, 0x100, 0x2, 0x200, 0x40, 0x800
+#: most streams that make one; bgzip makes one of each 64 KiB
+_MEMBERS = 10_000
 #: so much is given to a decoder at once: what it has left over, it copies
 _CHUNK = 32 << 20
 #: so much a decoder that failed is taken to have unpacked, since it does not say
@@ -53,7 +57,9 @@ class StreamError(Exception):
     :ivar spent: so many bytes were unpacked before that was seen, about
     """
 
-    spent = 0
+    def __init__(self, message: str, spent: int = 0) -> None:
+        super().__init__(message)
+        self.spent = spent
 
 
 class Stream(NamedTuple):
@@ -81,25 +87,26 @@ def unpack_stream(data: bytes | memoryview, codec: str, limit: int = LIMIT) -> S
     """
     view = memoryview(data)
     plain = _Plain(limit)
-    at = 0
+    at = members = 0
     try:
-        while not at or codec_at(view, at) == codec:
+        while not members or codec_at(view, at) == codec:
+            members += 1
+            if members > _MEMBERS:
+                raise StreamError(f"more than {_MEMBERS} streams")
             at += _READERS.get(codec, _by_decoder)(view[at:], codec, plain)
             while codec in ("zstd", "lz4") and bytes(view[at + 1 : at + 4]) == _SKIPPED and view[at] >> 4 == 5:
                 at += 8 + struct.unpack_from("<I", view, at + 4)[0]
     except Exception as error:  # each codec has errors of its own, and all mean the same here
-        known = _understood(error)
-        known.spent = plain.size + (0 if codec in _READERS else _UNKNOWN)
-        raise known from None
+        raise _understood(error, plain.size + (0 if codec in _READERS else _UNKNOWN)) from None
     return Stream(plain.parts[0] if len(plain.parts) == 1 else b"".join(plain.parts), min(at, len(view)))
 
 
-def _understood(error: Exception) -> StreamError:
+def _understood(error: Exception, spent: int) -> StreamError:
     if isinstance(error, StreamError):
-        return error
+        return StreamError(str(error), spent)
     if isinstance(error, ImportError):
-        return StreamError(f"the Python package {error.name} is needed to read it")
-    return StreamError(f"damaged: {str(error).rstrip('.').lower() or type(error).__name__}")
+        return StreamError(f"the Python package {error.name} is needed to read it", spent)
+    return StreamError(f"damaged: {str(error).rstrip('.').lower() or type(error).__name__}", spent)
 
 
 class _Plain:
@@ -185,7 +192,6 @@ def _lz4_legacy(data: memoryview, plain: _Plain) -> int:
     """The legacy frame: blocks of 8 MiB, each after its size, the last one shorter."""
     import cramjam
 
-    room = bytearray(_LZ4_BLOCK)
     at, length = 4, _LZ4_BLOCK
     while length == _LZ4_BLOCK and at + 4 <= len(data):
         (size,) = struct.unpack_from("<I", data, at)
@@ -193,6 +199,7 @@ def _lz4_legacy(data: memoryview, plain: _Plain) -> int:
             break  # not a block's: the size of the whole, which the kernel's build appends
         if at + 4 + size > len(data):
             raise StreamError("it ends too early")
+        room = bytearray(min(_LZ4_BLOCK, _LZ4_MOST * size))
         length = cramjam.lz4.decompress_block_into(bytes(data[at + 4 : at + 4 + size]), room)
         plain.add(bytes(memoryview(room)[:length]))
         at += 4 + size

@@ -24,12 +24,12 @@ from .plain import HEADERS, LEAST, Known, arch_by_header, banners, find_banner, 
 from .streams import LITERAL, MAGICS, StreamError, codec_at, first_bytes, unpack_stream
 
 _LAYERS = 6
-#: so many streams are tried, and so many of those that fail are told
+#: so many streams are tried, and so many of those that fail, or of several kernels, are told
 _TRIES, _TOLD = 10_000, 4
 #: a first look at what may be a stream: so much of it must be good
 _LOOK = 64 << 10
 #: so many bytes are searched for a kernel's line behind what looks like its header, each time at least so many
-_HEADERS, _HEADER = 4 * LIMIT, 4 << 10
+_HEADERS, _HEADER = 4 * LIMIT, 64 << 10
 #: so much is searched for all magic numbers at once
 _WINDOW = 256 << 10
 #: an initramfs: cpio's `newc` with and without checksums
@@ -43,6 +43,9 @@ _FILE_SYSTEMS = (
     (0x200, b"EFI PART", "a disk with partitions"),
 )  # fmt: skip
 _SPARSE = b"\x3a\xff\x26\xed"
+#: codecs that have checksums
+_SUMMED = frozenset(("gzip", "xz", "bzip2", "zstd"))
+_NONE = "no Linux kernel in one piece in it"
 _UNPACK = "unpack it and give the folder to --target"
 
 
@@ -69,12 +72,15 @@ def unpack(data: bytes, path: str, release: str | None = None) -> Unpacked:
     search.look(data, (), None)
     holder = _holder(data)
     if search.kept is None:
-        raise TargetError(path, holder or _nothing(data, search))
-    if holder and not any(layer in MAGICS for layer in search.kept.layers) and kernel_table(search.kept.data) is None:
-        raise TargetError(path, holder)  # nothing else shows that plain bytes are all there
+        raise TargetError(path, f"{_NONE}: {holder}" if holder else _nothing(data, search))
+    if holder and not _SUMMED.intersection(search.kept.layers) and kernel_table(search.kept.data) is None:
+        raise TargetError(path, f"{_NONE}: {holder}")  # nothing else shows that its bytes are all there
     releases = list(map(_release, search.banners))
-    if len(releases) > 1 and releases.count(release or "") != 1:
-        raise TargetError(path, _several(search.banners, releases, release))
+    lost = [name for name in dict.fromkeys(search.lost) if name not in releases]
+    if holder and release and release not in releases:
+        raise TargetError(path, f"holds {_names([*releases, *lost])}, and not {release} in one piece: {holder}")
+    if len(releases) + len(lost) > 1 and releases.count(release or "") != 1:
+        raise TargetError(path, _several(search.banners, releases, lost, release))
     return search.kept
 
 
@@ -83,7 +89,7 @@ def _holder(data: bytes) -> str | None:
     known = next(((name, _UNPACK) for at, magic, name in _FILE_SYSTEMS if data.startswith(magic, at)), None)
     if data.startswith(_SPARSE):
         known = "a sparse image of Android", "make it a plain one (simg2img) and give that"
-    return f"no Linux kernel in one piece in it: it is {known[0]}; {known[1]}" if known else None
+    return f"it is {known[0]}; {known[1]}" if known else None
 
 
 def _nothing(data: bytes, search: _Search) -> str:
@@ -101,16 +107,23 @@ def _nothing(data: bytes, search: _Search) -> str:
     return "; ".join((what, *told)) + hint
 
 
-def _several(banners: Sequence[str], releases: Sequence[str], wanted: str | None) -> str:
+def _several(banners: Sequence[str], releases: Sequence[str], lost: Sequence[str], wanted: str | None) -> str:
     """Why none of several kernels can be taken."""
-    names = list(dict.fromkeys(releases))
+    names = list(dict.fromkeys([*releases, *lost]))
     if wanted and wanted not in names:
-        return f"holds {', '.join(names)}, and not {wanted}"
+        return f"holds {_names(names)}, and not {wanted}"
+    if wanted in lost:
+        return f"holds {_names(names)}, and {wanted} not in one piece"
     if len(names) > 1 and releases.count(wanted or "") < 2:
-        return f"holds more than one kernel: {', '.join(names)}; --release picks one"
+        return f"holds more than one kernel: {_names(names)}; --release picks one"
     same = wanted or names[0]
     builds = [f"#{banner.rpartition('#')[2]}" for banner, name in zip(banners, releases) if name == same]
-    return f"holds more than one kernel of the release {same}: {', '.join(builds)}; cut out the one that is meant"
+    return f"holds more than one kernel of the release {same}: {_names(builds)}; cut out the one that is meant"
+
+
+def _names(names: Sequence[str]) -> str:
+    """The first of them."""
+    return ", ".join([*names[:_TOLD], *([f"and {len(names) - _TOLD} more"] if len(names) > _TOLD else [])])
 
 
 class _Search:
@@ -118,6 +131,7 @@ class _Search:
 
     :ivar banners: the lines of /proc/version of the kernels found, each kernel once
     :ivar kept: the first of them, or that of the release that is wanted
+    :ivar lost: releases of kernels whose container tells them, and that cannot be read
     :ivar opened: the layers that were opened where no kernel was in them
     :ivar troubles: what could not be read
     """
@@ -126,6 +140,7 @@ class _Search:
         self.release = release
         self.banners: list[str] = []
         self.kept: Unpacked | None = None
+        self.lost: list[str] = []
         self.opened: tuple[str, ...] = ()
         self.troubles: list[str] = []
         self._budget, self._headers = 2 * LIMIT, _HEADERS
@@ -145,6 +160,8 @@ class _Search:
             found = self._inner(inner, layers, inner.arch or arch) or found
             if (found and container.chosen and self._is_right()) or not self._may_go_on():
                 break
+        if not found and container.release:
+            self.lost.append(container.release)
         return found
 
     def _inner(self, inner: Inner, layers: tuple[str, ...], arch: Known | None) -> bool:
@@ -272,7 +289,7 @@ def _hits(data: bytes, start: int, end: int, plain: bool) -> Iterator[tuple[int,
     """Where something may begin, from `start` to `end`, by its magic number; `plain`: kernels alone."""
     wanted = [(magic, place, _KERNEL) for magic, place in HEADERS]
     if not plain:
-        wanted += [(magic, 0, _CONTAINER) for magic in ANYWHERE]
+        wanted += [(magic, place, _CONTAINER) for magic, (place, _) in ANYWHERE.items()]
         wanted += [(magic, place, codec) for codec, magics in MAGICS.items() for magic, place in magics]
     for magic, place, kind in wanted:
         at = data.find(magic, start + place, end + place + len(magic) - 1)
