@@ -42,26 +42,33 @@ def on_disk(path: str | os.PathLike[str]) -> str:
 
     :raises OSError: there are more links than the kernel follows
     """
-    given, root = os.fspath(path), root_of(path)
+    given = os.fspath(path)
+    folder, _, file = given.rpartition(os.sep)
+    place = _among_modules(folder, "" if folder.startswith(os.sep) else os.getcwd()) if file else None
+    if place and not os.path.islink(here := f"{place}{os.sep}{file}"):
+        return here
+    root = root_of(path)
     if root is None:
         return given
     name = os.path.abspath(path)[len(root) + 1 :]
     tree = _TREE.match(name)
     if (tree or not _MODULES.match(name)) and not os.path.lexists(_walk(root, tree[0] if tree else name)):
         return given
-    folder, _, file = name.rpartition(os.sep)
-    here = f"{_folder(root, folder)}{os.sep}{file}"
-    return _walk(root, name) if os.path.islink(here) or not file else here
+    return _walk(root, name)
 
 
 @lru_cache(maxsize=4096)
-def _folder(root: str, name: str) -> str:
-    """`_walk` of a folder: thousands of modules lie in few."""
+def _among_modules(folder: str, working: str) -> str | None:
+    """Where a folder of modules lies, without links; None for any other. Thousands of modules lie in few of them."""
+    root = root_of(folder)
+    name = os.path.abspath(folder)[len(root or "") + 1 :] + os.sep
+    if root is None or name.count(os.sep) < 4 or not _MODULES.match(name) or _TREE.match(name):
+        return None
     return _walk(root, name)
 
 
 #: to be called where the links of folders may have changed
-forget = _folder.cache_clear
+forget = _among_modules.cache_clear
 
 
 def _walk(root: str, name: str) -> str:
