@@ -9,32 +9,30 @@ is not the kernel's.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from itertools import islice
 
 from .plain import elf_end
 
 #: so many notes and ELF files are looked at; kernels have up to five of each
 _MOST = 1000
-_NOTE = re.compile(
-    rb"(?:\x04\0\0\0([\x08-\x40])\0\0\0\x03\0\0\0|\0\0\0\x04\0\0\0([\x08-\x40])\0\0\0\x03)GNU\0", re.DOTALL
+#: in either byte order; searched for one after the other, since a pattern that begins with fixed bytes is found sooner
+_NOTES = (
+    re.compile(rb"\x04\0\0\0([\x08-\x40])\0\0\0\x03\0\0\0GNU\0", re.DOTALL),
+    re.compile(rb"\0\0\0\x04\0\0\0([\x08-\x40])\0\0\0\x03GNU\0", re.DOTALL),
 )
+_ELF = re.compile(rb"\x7fELF[\1\2][\1\2]\1")
 
 
 def build_id(data: bytes) -> str | None:
     """The build id of the plain kernel `data`, in hexadecimal; None where it has none, or several notes may be it."""
-    found = {}
-    for place in islice(_places(data, b"GNU\0", 12), _MOST):
-        if note := _NOTE.match(data, place - 12):
-            size = (note[1] or note[2])[0]
-            found[place] = data[place + 4 : place + 4 + size].hex()
-    others = [(start, elf_end(data, start) or 0) for start in islice(_places(data, b"\x7fELF", 1), _MOST)]
-    own = {value for place, value in found.items() if not any(start < place < end for start, end in others)}
+    notes = next(filter(None, (list(islice(one.finditer(data), _MOST)) for one in _NOTES)), [])
+    if not notes:
+        return None
+    starts = (match.start() for match in islice(_ELF.finditer(data, 1, notes[-1].start()), _MOST))
+    others = [(start, elf_end(data, start) or 0) for start in starts]
+    own = {
+        data[note.end() : note.end() + note[1][0]].hex()
+        for note in notes
+        if not any(start < note.start() < end for start, end in others)
+    }
     return own.pop() if len(own) == 1 else None
-
-
-def _places(data: bytes, wanted: bytes, start: int) -> Iterator[int]:
-    at = data.find(wanted, start)
-    while at >= 0:
-        yield at
-        at = data.find(wanted, at + 1)
