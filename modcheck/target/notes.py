@@ -20,7 +20,7 @@ _NOTES = (
     re.compile(rb"\x04\0\0\0([\x08-\x40])\0\0\0\x03\0\0\0GNU\0", re.DOTALL),
     re.compile(rb"\0\0\0\x04\0\0\0([\x08-\x40])\0\0\0\x03GNU\0", re.DOTALL),
 )
-_ELF = re.compile(rb"\x7fELF[\1\2][\1\2]\1")
+_ELF = re.compile(rb"\x7fELF[\x01\x02][\x01\x02]\x01")
 
 
 def build_id(data: bytes) -> str | None:
