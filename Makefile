@@ -6,7 +6,7 @@ BIN = .venv/bin
 
 WORK ?= build/oracle
 
-.PHONY: demo test lint bench oracle clean
+.PHONY: demo test lint bench oracle oracle-builds clean
 
 demo: .venv/installed
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh sample_modules/demo.sh
@@ -28,6 +28,10 @@ oracle: .venv/test
 		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends $$needs; } || \
 		echo "make oracle: needs $$needs" >&2
 	$(BIN)/python -m tests.oracle $(WORK) $(CASES) $(if $(LIMIT),--limit $(LIMIT))
+
+# an hour and a half; needs what sample_modules/rebuild.sh needs, mmdebstrap, and QEMU for arm64 and amd64
+oracle-builds: .venv/test
+	$(BIN)/python -m tests.oracle.builds $(WORK) $(BUILDS)
 
 .venv/installed: pyproject.toml
 	@$(PYTHON) -c "import ensurepip, venv" 2>/dev/null || \
