@@ -1,13 +1,13 @@
 # make demo    the main job on the samples          make test    all tests (no network once set up)
 # make lint    ruff and mypy                        make bench   the time of one check against bare imports
 # make oracle  boots Debian kernels under QEMU and compares; CASES=own:6.1 and LIMIT=200 make it short
-# make builds  makes and boots kernels that are nearly the same, and docs/builds.md of them (hours); BUILDS=rk3588
+# make oracle-builds  makes and boots kernels that are nearly the same, and docs/builds.md of them (hours); BUILDS=rk3588
 PYTHON ?= python3
 BIN = .venv/bin
 
 WORK ?= build/oracle
 
-.PHONY: demo test lint bench oracle builds clean
+.PHONY: demo test lint bench oracle oracle-builds clean
 
 demo: .venv/installed
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh sample_modules/demo.sh
@@ -30,7 +30,7 @@ oracle: .venv/test
 		echo "make oracle: needs $$needs" >&2
 	$(BIN)/python -m tests.oracle $(WORK) $(CASES) $(if $(LIMIT),--limit $(LIMIT))
 
-builds: .venv/test
+oracle-builds: .venv/test
 	$(BIN)/python -m tests.oracle.builds $(WORK) $(BUILDS)
 	$(BIN)/python -m tests.evidence
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import lzma
+import tarfile
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -94,7 +95,7 @@ def described(form: str, board: str, tree: Path, work: Path, *, stated: bool = F
         elif word == "release":
             facts["release"] = (folder / "osrelease").read_text().strip()
         elif word == ".config":
-            facts["config"] = folder / "config.gz"
+            facts["config"] = config(board, work)
         elif word == "module":
             sources.append(BUILDS / board / "modules" / "heartbeat.ko")
         elif word == "profile":
@@ -113,6 +114,21 @@ def loose(tree: Path, work: Path) -> Path:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(read_plain(next(tree.glob("Module.symvers*"))))
+    return path
+
+
+def config(board: str, work: Path) -> Path:
+    """The board's .config: of /proc, or as its capture has it, of /boot."""
+    path = BUILDS / board / "board/config.gz"
+    if path.exists():
+        return path
+    path = work / f"{board}.config"
+    if not path.exists():
+        with tarfile.open(capture(board, work)) as tar:
+            name = next(one for one in tar.getnames() if one.startswith("boot/config-"))
+            file = tar.extractfile(name)
+            assert file
+            path.write_bytes(file.read())
     return path
 
 

@@ -85,7 +85,8 @@ def diff(
         given = [one for one in read if isinstance(one, Module)]
         present = already_loaded(loaded)
         together = sets(given)
-        before, after = (predictions(given, together, target, present, loading) for target in targets)
+        asked = {**loading, "strict": strict}
+        before, after = (predictions(given, together, target, present, asked) for target in targets)
         judged: list[Judged | tuple[str, str]] = [
             Judged(next(before), next(after)) if isinstance(one, Module) else one for one in read
         ]

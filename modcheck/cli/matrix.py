@@ -132,7 +132,8 @@ class _OneTarget:
             column: list[Cell] = []
             statuses: set[int] = set()
             assumptions = Assumptions()
-            for one in predictions(self.modules, self.together, target, self.loaded, self.loading, until_refused=True):
+            loading = {**self.loading, "strict": self.strict}
+            for one in predictions(self.modules, self.together, target, self.loaded, loading, until_refused=True):
                 cell = cell_of(one)
                 column.append(cells.setdefault(cell, cell))
                 statuses.add(status_of(one, self.strict))

@@ -49,6 +49,7 @@ class Against:
         self.loose = bool(kernels) and not around
         self.facts = Collector()
         self._dropped: Build | None = None
+        self._builds: list[tuple[Build, Symvers | None]] = []
         self.trees = list({real_path(tree.path): tree for tree in (*trees, *around)}.values())
         for tree in self.trees:
             self._add(tree, None if self.loose else next(iter(kernels), None))
@@ -62,7 +63,9 @@ class Against:
             self.facts.read_profile(profile)
             self.facts.use_saved_modules(profile)
         if kernels and own and self.loose:
-            self._without_tree(kernels[0], read_symvers(own))
+            table = read_symvers(own)
+            self.loose = table.text != kernels[0].text
+            self._without_tree(kernels[0], table)
         elif own and not kernels:
             tables.insert(0, read_symvers(own))
         elif profile and not kernels:
@@ -101,11 +104,12 @@ class Against:
         """
         facts = Collector()
         facts.read_tree(tree)
-        if self.facts.sources:
-            first = self.facts.tree
-            tables = [read_symvers(path) if (path := one.symvers()) else table for one in (first, tree) if one]
-            if why := differing(self.facts.build("built"), facts.build("built"), *tables):
-                raise TargetError(tree.path, f"of another build than {', '.join(self.facts.sources)}: {why}")
+        build = facts.build("built")
+        own = read_symvers(path) if len(self.trees) > 1 and (path := tree.symvers()) else table
+        for other, others in self._builds:
+            if why := differing(other, build, others, own):
+                raise TargetError(tree.path, f"of another build than {', '.join(other.sources)}: {why}")
+        self._builds.append((build, own))
         self.facts.sources.append(tree.path)
         self.facts.join(facts)
 
@@ -141,7 +145,10 @@ def one_target(
     if not against.describes:
         tables = list(saved.tables) if saved else runs.rebuilt_tables(names)
         if saved:
-            return _finished(runs, against, tables, saved.standing, saved.tied, saved.built_against)
+            tied = saved.tied
+            if stated and tied and tied.state == "assumed":
+                tied = tied._replace(state="tied", by=("stated", *tied.by), whole=True)
+            return _finished(runs, against, tables, saved.standing, tied, saved.built_against)
         return _finished(runs, against, tables, "runs", None)
     other_arch = runs.arch.value and against.facts.arch.value and runs.arch.value[0] != against.facts.arch.value[0]
     if not (described or other_arch):
@@ -198,6 +205,8 @@ def _finished(
 def _witnesses(runs: Collector, saved: Profile | None, names: Symvers | None) -> list[Witness]:
     """The files of the board that name symbols of its kernel."""
     tables = [table for table in saved.tables if table.has_kernel or table.inferred] if saved else []
+    if saved and saved.tied and saved.tied.state == "assumed":  # the board proved no more than that
+        tables = [table.only(saved.tied.names) for table in tables[:1]]
     if runs.image and (table := runs.image.symvers()):
         tables.append(table)
     tables += [names] if names and not tables else []

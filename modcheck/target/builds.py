@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ..module.facts import STB_WEAK, Module
@@ -34,6 +35,10 @@ class Witness(NamedTuple):
     """whether a whole table of its build has each of them: what an in-tree module uses"""
     all_of_kernel: bool = False
     """whether they are all that the kernel itself exports"""
+    kinds: Mapping[str, tuple[bool | None, str]] = MappingProxyType({})
+    """whether a symbol is for GPL-compatible modules alone, and its namespace, as far as that is told"""
+    namespaces: frozenset[str] = frozenset()
+    """of a module: those that it imports; a symbol that it uses may be in one of them"""
 
 
 @dataclass(slots=True)
@@ -174,12 +179,16 @@ def crcs_of(module: Module) -> dict[str, int | None]:
 
 def witnesses_of(modules: Sequence[Module]) -> list[Witness]:
     """Modules of the board as witnesses; what came with the kernel uses nothing but what its build exports."""
-    return [Witness(one.path, crcs_of(one), one.info("intree") is not None) for one in modules]
+    return [
+        Witness(one.path, crcs_of(one), one.info("intree") is not None, namespaces=one.import_namespaces)
+        for one in modules
+    ]
 
 
 def witness_of(table: Symvers) -> Witness:
     """A kernel's table as a witness of what the kernel exports."""
-    return Witness(table.path, table.kernel_crcs, True, table.has_kernel)
+    kinds = {} if table.inferred else table.kernel_kinds
+    return Witness(table.path, table.kernel_crcs, True, table.has_kernel, kinds)
 
 
 def _one_release(runs: Build, built: Build) -> bool | None:
@@ -234,6 +243,11 @@ def _flags(vermagic: str) -> list[str]:
     return vermagic.split()[1:]
 
 
+def _kind(gpl: bool | None, namespace: str) -> str:
+    """How a symbol is exported, in the words of Module.symvers."""
+    return f"EXPORT_SYMBOL{'_GPL' if gpl else ''}" + (f" in namespace {namespace}" if namespace else "")
+
+
 def _compared(table: Symvers | None, witnesses: Sequence[Witness]) -> tuple[set[str], list[str]]:
     """The symbols of the table that the board's files have as well, with the same CRC; what they have otherwise."""
     proven: set[str] = set()
@@ -261,6 +275,15 @@ def _against(table: Symvers, witness: Witness) -> tuple[set[str], list[str]]:
         ]
     else:
         agreeing = {name for name, crc in witness.crcs.items() if not crc and name in rows}
+    if witness.namespaces:
+        agreeing = {name for name in agreeing if (row := table.get(name)) and row.namespace in witness.namespaces}
+    if witness.kinds and not table.inferred:
+        theirs = table.kernel_kinds
+        told += [
+            f"{name}: {_kind(*kind)} in {witness.path}, {_kind(*theirs[name])} in {table.path}"
+            for name, kind in witness.kinds.items()
+            if name in theirs and kind != theirs[name]
+        ]
     if whole or (witness.listed and table.whole):
         told += [f"{name}: in {witness.path}, not in {table.path}" for name in witness.crcs if name not in rows]
     if whole:

@@ -192,7 +192,7 @@ def _root(root: str, release: str | None, found: Sources) -> None:
     :raises TargetError: it holds none, or several of which `release` picks none
     """
     modules = _releases(root)
-    if found.board and release not in modules:  # as in a container: the kernel that runs is another's
+    if found.board and found.board.path == root and release not in modules:  # as in a container: another's kernel runs
         modules = {}
     if release not in modules and len(modules) > 1:
         raise TargetError(root, f"holds more than one kernel: {', '.join(modules)}; --release picks one")

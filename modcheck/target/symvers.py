@@ -128,12 +128,19 @@ class Symvers:
             return {row.name: row.crc for row in self if row.owner == KERNEL}
         return {name: crc for name, crc, owner in zip(columns.names, columns.crcs, columns.owners) if owner == KERNEL}
 
+    @cached_property
+    def kernel_kinds(self) -> dict[str, tuple[bool | None, str]]:
+        """The kernel's own symbols: whether they are for GPL-compatible modules alone, and their namespaces."""
+        columns = self.columns
+        if columns is None:
+            return {row.name: (row.gpl, row.namespace) for row in self if row.owner == KERNEL}
+        rows = zip(columns.names, columns.owners, columns.gpl, columns.namespaces)
+        return {name: (gpl, namespace) for name, owner, gpl, namespace in rows if owner == KERNEL}
+
     def only(self, names: Collection[str]) -> Symvers:
-        """Those of its rows, which say nothing of other symbols."""
-        lines = (
-            line for line in self._data.splitlines() if line.split(b"\t", 2)[1].decode("utf-8", "replace") in names
-        )
-        return Symvers(b"".join(line + b"\n" for line in lines), self.path, whole=False, inferred=True)
+        """Those of its rows, by what a CRC proves: nothing of the licence, and nothing of other symbols."""
+        rows = (row._replace(gpl=None) for name in sorted(names) if (row := self.get(name)))
+        return Symvers(render(rows), self.path, whole=False, inferred=True)
 
     def owner_path(self, name: str) -> str:
         """The path of the module that exports a symbol, as the table has it; empty where it has none."""

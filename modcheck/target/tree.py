@@ -74,8 +74,15 @@ class Tree:
     def banner(self) -> str | None:
         """The line that /proc/version prints of the kernel that was built here last (init/version.c, 2.6.11 to 7.3).
 
-        UTS_VERSION stands in compile.h, since 6.1 in utsversion.h.
+        UTS_VERSION stands in compile.h, since 6.1 in utsversion.h. None too where that was written after
+        Module.symvers, as `make Image` does: the table is then of the kernel before.
         """
+        table = self.symvers()
+        for name in ("compile.h", "utsversion.h"):
+            with suppress(OSError):
+                written = os.stat(self.origin(f"include/generated/{name}")).st_mtime
+                if table and written > os.stat(table).st_mtime + _COPYING:
+                    return None
         texts = [self._text(f"include/generated/{name}") or "" for name in ("compile.h", "utsversion.h")]
         texts += [self._text("include/linux/compile.h") or ""]  # until 2.6.32
         defined = dict(re.findall(r'(?m)^#\s*define\s+(\w+)\s+"(.*)"', "\n".join(texts)))

@@ -71,7 +71,9 @@ poweroff -f
 #: as root with the image, and then as on a board that has none in /boot; as nobody, who cannot read /proc/kcore
 TAKE = {
     "arm64": "sh /all/take | told full; rm /boot/*; sh /all/take | told bare",
-    "amd64": "start-stop-daemon -S -c nobody -x /bin/busybox -- sh /all/take | told bare",
+    # busybox itself is running already, as process 1
+    "amd64": """printf '#!/bin/busybox sh\\n. /all/take\\n' > /all/nobody; chmod 755 /all/nobody
+start-stop-daemon -S -c nobody -x /all/nobody | told bare""",
 }
 
 
@@ -176,7 +178,7 @@ def capture(work: Path, build: Build) -> dict[str, bytes]:
         done = subprocess.run(words, check=False, capture_output=True, stdin=subprocess.DEVNULL, timeout=SECONDS)
     console = done.stdout.replace(b"\r", b"")
     tars = {}
-    for name in re.findall(r"told (\w+)", TAKE[build.arch]):
+    for name in re.findall(r"\| told (\w+)", TAKE[build.arch]):
         found = re.search(rf"^begin {name}\n(.*)^end {name}$".encode(), console, re.DOTALL | re.MULTILINE)
         if not found:
             raise OracleError(f"{build.name}: no capture on the console:\n{console[-2000:].decode(errors='replace')}")
@@ -212,6 +214,8 @@ def _entries(work: Path, build: Build, root: Path) -> Iterator[tuple[str, int, b
     yield "capture.sh", DATA, CAPTURE.read_bytes()
     if build.arch == "arm64":
         yield f"boot/Image-{build.release}", DATA, build.image.read_bytes()
+    else:
+        yield f"boot/config-{build.release}", DATA, (build.image.parent / f"config-{build.release}").read_bytes()
     for path in sorted((root / "lib/modules").rglob("*")):
         yield (
             str(path.relative_to(root)),
@@ -305,7 +309,9 @@ def main() -> None:
     work.mkdir(parents=True, exist_ok=True)
     for names, patterns in GROUPS:
         wanted = [name for name in names if not options.builds or name in options.builds]
-        if wanted and not options.boots_only:
+        if not wanted:
+            continue
+        if not options.boots_only:
             make(work, wanted)
         # those that were made at another time are tried too
         around = [build for name in names if (build := find(work, name))]

@@ -1,0 +1,1 @@
+#define UTS_VERSION "#1 SMP Mon Nov 30 22:49:50 UTC 2026"

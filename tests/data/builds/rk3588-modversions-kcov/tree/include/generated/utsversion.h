@@ -1,0 +1,1 @@
+#define UTS_VERSION "#1 SMP Mon Nov 30 22:39:46 UTC 2026"
