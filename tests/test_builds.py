@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from itertools import permutations
 from pathlib import Path
 
 import jsonschema
@@ -17,6 +19,7 @@ from conftest import ROOT, SAMPLES, Run
 from evidence import BUILDS, Said, all_verdicts, capture, loose, table
 
 from modcheck import read_module, read_target
+from modcheck.files import read_plain
 from modcheck.target import read_symvers
 from modcheck.target.builds import Build, Witness, tie
 from modcheck.target.made_symbols import SYMBOL_OPTIONS
@@ -155,7 +158,8 @@ def test_a_table_of_another_abi(modcheck: Modcheck, tmp_path: Path) -> None:
     module = SAMPLES / "debian-6.1-amd64/chrdevbase.ko"
     for release in ("6.1.0-50-amd64", "6.12.117+deb13-amd64"):
         for strict in ((), ("--strict",)):
-            run = modcheck(module, "--target", tree, "--release", release, "--config", config, *strict)
+            options = ("--config", config) if release.startswith("6.1.") else ()
+            run = modcheck(module, "--target", tree, "--release", release, *options, *strict)
             assert run.status == 3
             assert run.stdout.startswith(f"{module}: unknown on {release}: the table is of 6.1.0-56-amd64\n")
     assert "apt install linux-headers-6.12.117+deb13-amd64" in run.stdout
@@ -235,8 +239,100 @@ def test_an_option_against_an_image_or_a_capture(modcheck: Modcheck, tmp_path: P
 
 
 def test_the_module_tells_nothing_of_its_own_board(modcheck: Modcheck) -> None:
-    run = modcheck("rk3588/chrdevbase.ko", "--target", "rk3588/chrdevbase.ko")
-    assert (run.status, "the module itself" in run.stderr) == (2, True)
+    for module in ("rk3588/chrdevbase.ko", "rk3588"):
+        run = modcheck(module, "--target", "rk3588/chrdevbase.ko")
+        assert (run.status, "the module itself" in run.stderr) == (2, True)
+
+
+def test_a_profile_does_not_prove_its_own_table(modcheck: Modcheck, tmp_path: Path) -> None:
+    """What was assumed when it was saved is assumed still; neither does strict forget it in matrix and diff."""
+    table, config = loose(PLAIN / "tree", tmp_path), OTHER / "board/config.gz"
+    module = PLAIN / "modules/plain.ko"
+    one, two = tmp_path / "one.json", tmp_path / "two.json"
+    modcheck("target", "--symvers", table, "--release", RELEASE, "--config", config, "-o", one)
+    modcheck("target", PLAIN / "tree", "--release", RELEASE, "--config", config, "-o", two)
+    for profile in (one, two):
+        assert json.loads(profile.read_text())["data"]["build"]["banner"] is None
+        for beside in ((), ("--target", PLAIN / "tree"), ("--symvers", table)):
+            assert modcheck(module, "--target", profile, *beside, "--strict").status == 3, (profile, beside)
+        assert modcheck("matrix", module, "--target", profile, "--strict").status == 3
+        assert modcheck("matrix", module, "--target", profile).status == 0
+        assert modcheck("diff", profile, profile, module, "--strict").status == 3
+        assert modcheck(module, "--target", profile, "--strict", "--same-build").status == 0
+
+
+def test_a_table_that_make_image_left_behind(tmp_path: Path) -> None:
+    """compile.h is of the kernel that was linked last; Module.symvers may be of one before."""
+    tree = tmp_path / "tree"
+    shutil.copytree(OTHER / "tree", tree)
+    (tree / "Module.symvers.xz").write_bytes((PLAIN / "tree/Module.symvers.xz").read_bytes())
+    tar = capture(OTHER.name, tmp_path)
+    time = os.stat(tree / "include/generated/compile.h").st_mtime - 3600
+    os.utime(tree / "Module.symvers.xz", (time, time))
+    target = read_target(tree, release=RELEASE, config=OTHER / "board/config.gz")
+    assert target.tied
+    assert (target.tied.state, target.tied.whole) == ("assumed", False)
+    assert "banner" not in (read_target(tree, tar).tied or target.tied).by
+
+
+def test_a_crc_proves_neither_licence_nor_namespace(tmp_path: Path) -> None:
+    """A table in which one symbol is for everybody that is for GPL-compatible modules alone in the image."""
+    text = read_plain(PLAIN / "tree/Module.symvers.xz").decode()
+    path = tmp_path / "Module.symvers"
+    row = next(line for line in text.splitlines() if "\tvmlinux\tEXPORT_SYMBOL_GPL\t" in line)
+    path.write_text(text.replace(row, row.replace("EXPORT_SYMBOL_GPL", "EXPORT_SYMBOL")))
+    tied = read_target(symvers=[path], kernel=board_image(PLAIN, tmp_path)).tied
+    assert tied
+    name = row.split("\t")[1]
+    assert tied.state == "other"
+    assert tied.against[0].startswith(f"{name}: EXPORT_SYMBOL_GPL in ")
+    rows = read_symvers(path).only({name})
+    assert (rows.get(name).gpl, rows.has_kernel, rows.whole) == (None, False, False)  # type: ignore[union-attr]
+
+
+def test_three_trees_in_any_order(modcheck: Modcheck, tmp_path: Path) -> None:
+    """One of them has no table and no banner, and says nothing against either."""
+    for name, source in (("bare", PLAIN), ("one", PLAIN), ("other", OTHER)):
+        shutil.copytree(source / "tree", tmp_path / name)
+        for file in ("compile.h", "utsversion.h"):
+            (tmp_path / name / "include/generated" / file).unlink()
+    (tmp_path / "bare/Module.symvers.xz").unlink()
+    for order in permutations(("bare", "one", "other")):
+        words = TARGETS(tuple(tmp_path / name for name in order))
+        assert modcheck(PLAIN / "modules/plain.ko", *words).status == 2, order
+
+
+def test_a_tree_and_a_copy_of_its_table(modcheck: Modcheck, tmp_path: Path) -> None:
+    table = loose(PLAIN / "tree", tmp_path)
+    run = modcheck(PLAIN / "modules/plain.ko", "--target", PLAIN / "tree", "--symvers", table, "--strict")
+    assert run.status == 0
+
+
+def test_an_image_beside_a_tree_without_a_table(modcheck: Modcheck, tmp_path: Path) -> None:
+    """What the image exports is the board's own: the tree has nothing to be tied."""
+    shutil.copytree(PLAIN / "tree", tmp_path / "tree")
+    (tmp_path / "tree/Module.symvers.xz").unlink()
+    words = ("--target", tmp_path / "tree", "--kernel", board_image(PLAIN, tmp_path), "--loader", "insmod")
+    run = modcheck(PLAIN / "modules/plain.ko", *words, "--config", PLAIN / "board/config.gz", "--strict")
+    assert run.status == 0, run.stdout
+
+
+def test_modules_of_the_board_against_each_other(modcheck: Modcheck, tmp_path: Path) -> None:
+    folder = tmp_path / "lib/modules" / RELEASE
+    (folder / "kernel").mkdir(parents=True)
+    shutil.copy(PLAIN / "modules/uses_struct.ko", folder / "kernel")
+    (folder / "modules.order").write_text("kernel/uses_struct.ko\n")
+    module = ("--target", OTHER / "modules/uses_struct.ko")
+    for words in (("--modules-dir", folder), ("--kernel", board_image(PLAIN, tmp_path))):
+        run = modcheck(PLAIN / "modules/plain.ko", *words, *module)
+        assert (run.status, str(OTHER) in run.stderr, "CRC of" in run.stderr) == (2, True, True), words
+
+
+def test_a_config_of_another_series(modcheck: Modcheck, tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text((PLAIN / "tree/.config").read_text().replace(" 6.1.176 ", " 6.12.1 "))
+    run = modcheck(PLAIN / "modules/plain.ko", "--kernel", board_image(PLAIN, tmp_path), "--config", config)
+    assert (run.status, str(config) in run.stderr, "6.12.1" in run.stderr) == (2, True, True)
 
 
 def test_two_trees_of_one_build(tmp_path: Path) -> None:
@@ -310,6 +406,22 @@ def test_a_profile_beside_a_tree(modcheck: Modcheck, tmp_path: Path) -> None:
     own = read_target(profile, OTHER / "tree").tied
     assert own
     assert own.by == ("banner",)
+
+
+def test_every_format_says_whose_table_it_is(modcheck: Modcheck, tmp_path: Path) -> None:
+    """Of another build in what CI shows; taken for the kernel's, beside the column that it is about."""
+    words = ("--target", PLAIN / "tree", "--target", capture(OTHER.name, tmp_path))
+    number = (PLAIN / "board/version").read_text().strip().rpartition(") ")[2]
+    for name in ("text", "json", "markdown", "junit", "sarif", "github"):
+        run = modcheck(PLAIN / "modules/uses_gone.ko", *words, "--format", name)
+        assert run.status == 3
+        told = run.stdout.replace("&#8203;", "").replace("\\#", "#").replace("%3A", ":").replace("%2C", ",")
+        assert (f"another build, {number}" in told) or (name == "json" and '"state": "other"' in told), name
+    profile = tmp_path / "assumed.json"
+    modcheck("target", PLAIN / "tree", "--release", RELEASE, "-o", profile)
+    for name in ("text", "html"):
+        shown = modcheck("matrix", PLAIN / "modules/plain.ko", "--target", profile, "--format", name).stdout
+        assert f"{PLAIN}/tree/Module.symvers.xz is taken to be of the kernel that runs" in shown
 
 
 def test_a_table_is_not_rebuilt_of_two_builds(modcheck: Modcheck, tmp_path: Path) -> None:

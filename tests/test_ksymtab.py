@@ -97,9 +97,13 @@ def test_modules_of_another_build_than_the_image_are_not_used(tmp_path: Path) ->
     folder.mkdir(parents=True)
     (folder / "modules.order").write_text("")
     module = folder / "sample_export.ko"
-    for release, alike in (("6.1.0-56-arm64", True), ("6.1.0-57-arm64", False)):
-        data = (SAMPLES / "debian-6.1-arm64/sample_export.ko").read_bytes()
-        module.write_bytes(with_modinfo(data, intree="Y", vermagic=f"{release} SMP mod_unload modversions "))
+    data = (SAMPLES / "debian-6.1-arm64/sample_export.ko").read_bytes()
+    for words, alike in (("SMP", True), ("SMP preempt", False)):
+        vermagic = f"6.1.0-56-arm64 {words} mod_unload modversions "
+        module.write_bytes(with_modinfo(data, intree="Y", vermagic=vermagic))
         target = read_target(folder, kernel=image(tmp_path, "arm64-6.1", "6.1.0-56-arm64"))
         assert ("not of one build" not in str(target.notes)) == alike
         assert (target.modules is not None) == alike
+    module.write_bytes(with_modinfo(data, intree="Y", vermagic="6.1.0-57-arm64 SMP mod_unload modversions "))
+    with pytest.raises(TargetError, match=r"release is 6\.1\.0-57-arm64, but .*vmlinux.* says 6\.1\.0-56-arm64"):
+        read_target(folder, kernel=image(tmp_path, "arm64-6.1", "6.1.0-56-arm64"))

@@ -12,6 +12,7 @@ from ..errors import ModcheckError, TargetError
 from ..files import SUFFIXES
 from ..report import FORMATS, Context, format_named
 from ..target.kinds import kind_of
+from ..target.sources import is_relocatable
 from . import COMMANDS
 from .adviser import Adviser
 from .common import (
@@ -131,7 +132,8 @@ def _is_it_a_command(word: str) -> None:
 def _refuse_itself(modules: tuple[str, ...], targets: tuple[str, ...]) -> None:
     """:raises TargetError: one of the modules is to tell what the kernel is that it is tried on"""
     for target in filter(os.path.isfile, targets):
-        if any(os.path.isfile(module) and os.path.samefile(module, target) for module in modules):
+        real = os.path.realpath(target)
+        if is_relocatable(target) and any(f"{real}/".startswith(f"{os.path.realpath(one)}/") for one in modules):
             raise TargetError(target, "the module itself tells nothing of a board; give one that the board has loaded")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from ..errors import ModcheckError, TargetError
+from ..report.words import tie_lines
 from ..target import Symbols, Target
 from ..target.symvers import render
 from .common import ERROR, fail, target_from, target_options, write_report
@@ -44,7 +45,7 @@ def symvers(
         fail(error)
         context.exit(ERROR)
     click.echo(f"modcheck: {text.count(chr(10))} symbols; {_completeness(found, symbols)}", err=True)
-    for note in found.notes:
+    for note in (*tie_lines(found), *found.notes) if found.tied else found.notes:
         click.echo(f"modcheck: {note}", err=True)
 
 

@@ -74,6 +74,15 @@ class Grid(NamedTuple):
         found = Counter(cell.verdict for row in self.rows for cell in row.cells if cell)
         return {verdict: found[verdict] for verdict in get_args(Verdict)}
 
+    def ties(self) -> list[str]:
+        """Of each target whose table is not tied to the kernel that runs, how it counts."""
+        words = {
+            "assumed": "is taken to be of the kernel that runs",
+            "other": "is of another build, and decides nothing",
+        }
+        found = [(column.label, column.facts.get("tied") or {"state": ""}) for column in self.columns]
+        return [f"{label}: {tied['table']} {words[tied['state']]}" for label, tied in found if tied["state"] in words]
+
     def errors(self) -> list[tuple[str, str]]:
         """Path and reason of the modules and targets that cannot be read, or are none."""
         rows, columns = [(one.path, one.error) for one in self.rows], [(one.target, one.error) for one in self.columns]

@@ -432,6 +432,7 @@ def _notes(grid: Grid, modcheck_version: str) -> Iterator[str]:
     if grid.options:
         yield f" with <code>{_html(' '.join(map(_word, grid.options)))}</code>"
     yield ".</p>\n"
+    yield from (f"<p>{_html(text)}.</p>\n" for text in grid.ties())
     if grid.assumed:
         yield f"<p>Assumed: {_html('; '.join(grid.assumed))}.</p>\n"
     yield f"<p>Made by modcheck {_html(modcheck_version)}. Printed, the page lists all, whatever is filtered.</p>\n"

@@ -37,7 +37,7 @@ def entry(result: Result, context: Context) -> str:
         return _case(path, suite, _part("failure", result.errno or "", summary, text))
     output = f"    <system-out>{_text(joined(result.log))}</system-out>\n" if result.log else ""
     if result.verdict == "unknown":
-        wanted = "not decided, for want of: " + "; ".join(missing(result))
+        wanted = f"unknown{outcome(result, context.target)}; not decided, for want of: " + "; ".join(missing(result))
         return _case(path, suite, _part("skipped", "unknown", wanted, joined(open_questions(result))) + output)
     return _case(path, suite, output)
 

@@ -111,8 +111,11 @@ def _results(one: Prediction, context: Context) -> Iterator[dict[str, Any]]:
     if one.verdict == "refused" and not refusing(one):
         text = [f"refused{outcome(one, context.target)}", *one.log]
         yield _result(one, "refused", text, seen, level="error")
+    tied = context.target.tied
     for unknown in one.unchecked:
         text = [f"not decided, for want of: {unknown.needs}"]
+        if not one.compared and tied is not None and tied.state == "other":
+            text.insert(0, f"{one.verdict}{outcome(one, context.target)}")
         yield _result(one, unknown.rule, text, seen, kind="open", ignored=unknown.ignored)
 
 

@@ -75,6 +75,7 @@ def matrix_report(grid: Grid, style: Style, *, verbose: bool) -> Iterator[str]:
         return
     yield from _table(grid, judged, style) if len(grid.columns) <= _IN_WORDS else _marks(grid, judged, style)
     yield from _reasons(grid, judged, style, verbose)
+    yield from (f"{printable(text)}\n" for text in grid.ties())
     if grid.assumed:
         yield f"assumed: {'; '.join(grid.assumed)}\n"
     yield NEVER + "\n"

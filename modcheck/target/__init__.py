@@ -140,10 +140,11 @@ def read_target(
     else:
         runs.find_image(found.images, found.release, board)
     runs.read_board_modules(found.modules)
-    runs.refuse_contradictions()
     runs.version_of_release()
+    runs.refuse_contradictions()
     if modules_dir is not None:
         runs.read_modules(os.fspath(modules_dir))
+        runs.refuse_other_modules()
         runs.release_of_modules()
     elif saved:
         runs.use_saved_modules(saved)

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 from ..errors import TargetError
 from ..files import real_path
-from .builds import Build, Standing, Survey, Tie, Witness, differing, tie, witness_of, witnesses_of
+from .builds import Build, Standing, Survey, Tie, Witness, crcs_of, differing, tie, witness_of, witnesses_of
 from .collect import Collector
 from .facts import Symbols, Target
 from .symvers import Symvers, read_symvers
 from .tree import Tree, is_tree
 
 if TYPE_CHECKING:
+    from ..module import Module
     from .board import Board
     from .profile import Profile
 
@@ -142,6 +143,8 @@ def one_target(
     :raises TargetError: it is said that they are one, and the files say that they are not
     """
     names = board.exports() if board else None
+    witnesses = _witnesses(runs, saved, names) if against.describes or runs.board_modules else []
+    _one_board(witnesses, runs.board_modules)
     if not against.describes:
         tables = list(saved.tables) if saved else runs.rebuilt_tables(names)
         if saved:
@@ -159,7 +162,6 @@ def one_target(
             tied = Tie("tied" if stated else "assumed", against.path, by, stated, configured=False)
         runs.join(against.facts)
         return _finished(runs, against, [], standing, tied)
-    witnesses = _witnesses(runs, saved, names)
     tied = tie(
         runs.build("runs"),
         against.facts.build("built"),
@@ -200,6 +202,18 @@ def _finished(
     if tables and not any(table.has_kernel or table.inferred for table in tables):
         runs.notes.append(f"{tables[0].path} has no symbols of vmlinux: it is a module's own table, and no kernel's")
     return runs.finish(tables, standing, against.build if against.describes else built, tied)
+
+
+def _one_board(witnesses: Sequence[Witness], modules: Sequence[Module]) -> None:
+    """:raises TargetError: a single module of the board is of another build than what else tells of it"""
+    for module in modules:
+        own = crcs_of(module)
+        for witness in witnesses:
+            names = (name for name, crc in own.items() if crc is not None and name in witness.crcs)
+            for name in names:
+                if (crc := witness.crcs[name]) not in (None, own[name]):
+                    why = f"CRC of {name}: 0x{own[name]:08x}, and 0x{crc or 0:08x} in {witness.path}"
+                    raise TargetError(module.path, f"{why}: a target is one kernel")
 
 
 def _witnesses(runs: Collector, saved: Profile | None, names: Symvers | None) -> list[Witness]:

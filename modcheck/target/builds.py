@@ -223,6 +223,9 @@ def _differing(runs: Build, built: Build) -> Iterator[str]:
         ours, theirs = getattr(runs, fact), getattr(built, fact)
         if None not in (ours, theirs) and ours != theirs:
             yield _two(fact, runs, built)
+    series = [one.version.split(".")[:2] for one in (runs, built) if one.version]
+    if len(series) == 2 and series[0] != series[1]:
+        yield _two("version", runs, built)
     if runs.vermagic and built.vermagic and _flags(runs.vermagic) != _flags(built.vermagic):
         yield _two("vermagic", runs, built)
     if runs.config and built.config:

@@ -102,8 +102,12 @@ class Collector:
 
     def refuse_contradictions(self) -> None:
         """:raises TargetError: two that describe what runs, or an option and one of them, are of two builds"""
-        stated = [self.version] if self.version.origin.startswith("--") else []
-        identity: list[Fact[Any]] = [self.release, self.vermagic, self.arch, self.banner, self.build_id, *stated]
+        self.version.others = [
+            one for one in self.version.others if self.version.value and one[0][:2] != self.version.value[:2]
+        ]
+        identity: list[Fact[Any]] = [
+            self.release, self.vermagic, self.arch, self.version, self.banner, self.build_id,
+        ]  # fmt: skip
         for fact in identity:
             for value, origin in fact.others:
                 pair: tuple[Any, Any] = (value, fact.value)
@@ -123,6 +127,15 @@ class Collector:
         if self.config.value and (known := self.config.value.arch):
             self.arch.give((known, None), self.config.origin)
         self.arch.give(board.arch(), board.origin("modcheck/uname") if board.captured else "uname -m")
+
+    def refuse_other_modules(self) -> None:
+        """:raises TargetError: single modules of the board, or its release, are not those of the modules directory"""
+        shown, release = self.reference, self.release.value
+        if self.modules is None or shown is None or not shown.vermagic:
+            return
+        if release and shown.vermagic.split(" ")[0] != release:
+            why = f"release is {shown.vermagic.split(' ')[0]}, but {self.release.origin} says {release}"
+            raise TargetError(shown.path, f"{why}: a target is one kernel")
 
     def release_of_modules(self) -> None:
         """The release that modules of the build are for."""
