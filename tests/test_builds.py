@@ -16,7 +16,7 @@ import jsonschema
 import made_kernel
 import pytest
 from conftest import ROOT, SAMPLES, Run
-from evidence import BUILDS, Said, all_verdicts, capture, loose, table
+from evidence import BUILDS, Said, all_verdicts, capture, loose, summary, table
 
 from modcheck import read_module, read_target
 from modcheck.files import read_plain
@@ -74,7 +74,7 @@ def test_without_strict_a_wrong_pass_is_an_assumption_that_is_told(said: list[Sa
 def test_the_table_in_docs_is_what_is_said(said: list[Said]) -> None:
     """`python -m tests.evidence` writes it."""
     page = (ROOT / "docs/builds.md").read_text()
-    assert page.partition("<!-- evidence -->\n")[2].partition("<!-- /evidence -->")[0] == table(said)
+    assert page.partition("<!-- evidence -->\n")[2].partition("<!-- /evidence -->")[0] == table(said) + summary(said)
 
 
 def test_a_single_module_proves_its_own_symbols_alone(tmp_path: Path) -> None:
