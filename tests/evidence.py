@@ -218,8 +218,8 @@ def summary(found: Iterable[Said]) -> str:
         return f"{sum(forms[form] == 'loads' for forms in asked)} of {len(asked)}"
 
     return (
-        f"\n{len(rows)} modules on boards, {len(said)} of them taken. Under `--strict` a tree, `uname -r` and the board's "
-        f"`.config` leave {len(open_)} of these open. One file more, in place of the last two, decides:\n\n"
+        f"\n{len(rows)} modules on boards, {len(said)} of them taken. Under `--strict` a tree, `uname -r` and the "
+        f"board's `.config` leave {len(open_)} of these open. One file more, in place of the last two, decides:\n\n"
         f"* a module of the board, with its `.config`: {decided('tree, module and .config')};\n"
         f"* a capture without an image: {decided('tree, capture')};\n"
         f"* the profile of a capture with the image: {decided('profile')} (kept of two boards).\n"
