@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from .profile import Profile
 
 T = TypeVar("T")
+#: how the origin of a version ends that the release tells
+_BY_RELEASE = " (the release)"
 
 
 class Fact(Generic[T]):
@@ -102,9 +104,7 @@ class Collector:
 
     def refuse_contradictions(self) -> None:
         """:raises TargetError: two that describe what runs, or an option and one of them, are of two builds"""
-        self.version.others = [
-            one for one in self.version.others if self.version.value and one[0][:2] != self.version.value[:2]
-        ]
+        self.version.others = [one for one in self.version.others if self._is_of_another_series(*one)]
         identity: list[Fact[Any]] = [
             self.release, self.vermagic, self.arch, self.version, self.banner, self.build_id,
         ]  # fmt: skip
@@ -121,6 +121,12 @@ class Collector:
             for option in identifying(self.config.value, config)[:1]:
                 told = f"CONFIG_{option.option} is {option.other}, but {self.config.origin} says {option.one}"
                 raise TargetError(origin, f"{told}: a target is one kernel")
+
+    def _is_of_another_series(self, version: Version, origin: str) -> bool:
+        """Whether a version cannot be what is known; what the release seems to say is nothing against an option."""
+        known = self.version.value
+        stated = self.version.origin == "--kernel-version" and origin.endswith(_BY_RELEASE)
+        return known is not None and known[:2] != version[:2] and not stated
 
     def arch_of_board(self, board: Board) -> None:
         """What `uname -m` prints, behind what else tells the architecture: a process may see another one (setarch)."""
@@ -147,7 +153,7 @@ class Collector:
     def version_of_release(self) -> None:
         """A release tells the version, too: `6.1.99-rockchip-rk3588`, or at least the series: `6.1.0-56-amd64`."""
         if self.release.value:
-            self.version.give(parse_version(self.release.value), f"{self.release.origin} (the release)")
+            self.version.give(parse_version(self.release.value), f"{self.release.origin}{_BY_RELEASE}")
 
     def read_tree(self, tree: Tree) -> None:
         """Add what `tree` tells."""
