@@ -16,6 +16,7 @@ from conftest import SAMPLES, Run
 from truth import sections_of
 
 from modcheck import Module, Prediction, Target, predict, predict_all, read_module, read_target
+from modcheck.errors import TargetError
 from modcheck.loader import ModuleSet
 from modcheck.loader.facts import Finding, Load
 from modcheck.loader.judge import Judge
@@ -390,10 +391,13 @@ def test_a_directory_of_modules_tells_release_and_struct_size(tmp_path: Path) ->
     assert target.this_module_size == CHRDEVBASE.this_module_size
 
 
-def test_a_module_of_another_release_tells_nothing(tmp_path: Path) -> None:
+def test_modules_of_another_release_are_another_kernel(tmp_path: Path) -> None:
+    """Both are of what runs: neither can be left out."""
     stale_tree(tmp_path, "rk3588/chrdevbase.ko")
-    target = read_target(modules_dir=tmp_path / "tree", release="6.8.0-other")
-    assert (target.release, target.vermagic, target.this_module_size) == ("6.8.0-other", None, None)
+    with pytest.raises(
+        TargetError, match=r"built\.ko: release is 6\.1\.176-rockchip-rk3588, but --release says 6\.8\.0"
+    ):
+        read_target(modules_dir=tmp_path / "tree", release="6.8.0-other")
 
 
 @pytest.mark.parametrize(
