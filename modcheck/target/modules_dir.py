@@ -66,7 +66,7 @@ def _only_trees(path: str) -> str:
 
 def _amiss(path: str, modules: Sequence[str]) -> Iterator[str]:
     """What is wrong with how the modules of a `/lib/modules/RELEASE` were installed, whole sentences."""
-    if nested := [one for one in modules if _NESTED.match(os.path.relpath(one, path))]:
+    if nested := [one for one in modules if _NESTED.match(one.removeprefix(path).lstrip(os.sep))]:
         yield (
             f"{len(nested)} modules lie in {path} below lib/modules once more ({nested[0]}): INSTALL_MOD_PATH is the "
             "root of the file system, and `make modules_install` adds lib/modules/RELEASE itself"
