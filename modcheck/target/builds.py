@@ -219,7 +219,8 @@ def _two(fact: str, runs: Build, built: Build) -> str:
 
 def _differing(runs: Build, built: Build) -> Iterator[str]:
     """What of the facts that every build has alone differs, in words."""
-    for fact in ("arch", "build_id", "banner", "this_module_size"):
+    # a banner has the release in it
+    for fact in ("arch", "build_id", *(("banner",) if _one_release(runs, built) else ()), "this_module_size"):
         ours, theirs = getattr(runs, fact), getattr(built, fact)
         if None not in (ours, theirs) and ours != theirs:
             yield _two(fact, runs, built)
