@@ -298,6 +298,11 @@ def write(rows: Sequence[dict[str, object]]) -> None:
     path.write_text("[\n" + ",\n".join(map(json.dumps, everything)) + "\n]\n")
 
 
+def _is_debians(folder: Path, names: Sequence[str]) -> bool:
+    """Whether a folder is of one of the builds `debian-SERIES`."""
+    return any(folder.name.startswith(f"{name}.") for name in names if name.startswith("debian-"))
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.oracle.builds", description=__doc__.split("\n")[0])
@@ -313,10 +318,10 @@ def main() -> None:
             continue
         if not options.boots_only:
             make(work, wanted)
-        # those that were made at another time are tried too
-        around = [build for name in names if (build := find(work, name))]
+        # those that were made at another time are tried too: their modules are kept
+        around = [folder for folder in sorted(DATA_DIR.iterdir()) if folder.name in names or _is_debians(folder, names)]
         for build in [build for name in wanted if (build := find(work, name))]:
-            paths = [path for one in around for path in modules_below(one.folder / "modules")]
+            paths = [path for one in around for path in modules_below(one / "modules")]
             paths += [path for pattern in patterns for path in sorted(ROOT.glob(pattern))]
             keep_board(work, build)
             rows = [row(build, result) for result in boot(build.image, build.arch, [Load(path) for path in paths])]
