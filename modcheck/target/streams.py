@@ -192,6 +192,7 @@ def _lz4_legacy(data: memoryview, plain: _Plain) -> int:
     """The legacy frame: blocks of 8 MiB, each after its size, the last one shorter."""
     import cramjam
 
+    room = bytearray()
     at, length = 4, _LZ4_BLOCK
     while length == _LZ4_BLOCK and at + 4 <= len(data):
         (size,) = struct.unpack_from("<I", data, at)
@@ -199,7 +200,8 @@ def _lz4_legacy(data: memoryview, plain: _Plain) -> int:
             break  # not a block's: the size of the whole, which the kernel's build appends
         if at + 4 + size > len(data):
             raise StreamError("it ends too early")
-        room = bytearray(min(_LZ4_BLOCK, _LZ4_MOST * size))
+        if len(room) < min(_LZ4_BLOCK, _LZ4_MOST * size):
+            room = bytearray(min(_LZ4_BLOCK, _LZ4_MOST * size))
         length = cramjam.lz4.decompress_block_into(bytes(data[at + 4 : at + 4 + size]), room)
         plain.add(bytes(memoryview(room)[:length]))
         at += 4 + size

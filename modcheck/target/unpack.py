@@ -43,6 +43,8 @@ _FILE_SYSTEMS = (
     (0x200, b"EFI PART", "a disk with partitions"),
 )  # fmt: skip
 _SPARSE = b"\x3a\xff\x26\xed"
+#: in the program that unpacks an s390 kernel (arch/s390/boot/head.S), and how far behind it the stream may begin
+_S390, _S390_CODE = b"S390EP", 1 << 20
 #: codecs that have checksums
 _SUMMED = frozenset(("gzip", "xz", "bzip2", "zstd"))
 _NONE = "no Linux kernel in one piece in it"
@@ -183,7 +185,7 @@ class _Search:
         self, data: bytes, start: int, layers: tuple[str, ...], arch: Known | None, found: bool = False
     ) -> bool:
         """Find the kernels in `data` from `start` on; `found`: whether there is one before that."""
-        arch = _wrapped(data) or arch
+        arch = arch_by_header(data) or arch  # an ELF file that unpacks another (mips, powerpc)
         unpacked = bool(layers) and layers[-1] in MAGICS
         at, lines = start, []
         while at < len(data) and (end := header_end(data, at)):
@@ -232,7 +234,11 @@ class _Search:
             container = open_container(view, ANYWHERE)
             right = container is not None and self._container(container, layers, arch)
             return right, place + container.size if container and right else place
-        return self._stream(view, place, kind, layers, arch) if codec_at(view) == kind else (False, place)
+        if codec_at(view) != kind:
+            return False, place
+        if data.rfind(_S390, max(0, place - _S390_CODE), place) >= 0:
+            arch = "s390x", "big"
+        return self._stream(view, place, kind, layers, arch)
 
     def _stream(
         self, view: memoryview, place: int, codec: str, layers: tuple[str, ...], arch: Known | None
@@ -296,11 +302,6 @@ def _hits(data: bytes, start: int, end: int, plain: bool) -> Iterator[tuple[int,
         while at >= 0:
             yield at - place, kind
             at = data.find(magic, at + 1, end + place + len(magic) - 1)
-
-
-def _wrapped(data: bytes) -> Known | None:
-    """The architecture of a wrapper whose payload is only searched for: ELF (mips, powerpc), or s390's."""
-    return ("s390x", "big") if data[0x10008:0x1000E] == b"S390EP" else arch_by_header(data)
 
 
 def _release(banner: str) -> str:
