@@ -239,7 +239,7 @@ def _tools(work: Path) -> Path:
 
 
 def tables(rows: list[dict[str, str]]) -> str:
-    """The tables of docs/targets.md: container by architecture, in each cell the codecs; then what is not the same."""
+    """The table of docs/targets.md: containers, codecs, architectures; then the reasons where one is not the same."""
     arches = list(dict.fromkeys(row["arch"] for row in rows))
     reasons: list[str] = []
     cells: dict[str, dict[str, list[str]]] = {}
@@ -254,10 +254,14 @@ def tables(rows: list[dict[str, str]]) -> str:
         for key, name in (("", row["tool"]), (row["arch"], row["codec"] + mark)):
             names = found.setdefault(key, [])
             names += [name] if name not in names else []
-    lines = [f"| container | made by | {' | '.join(arches)} |", "|---" * (len(arches) + 2) + "|"]
+    lines = ["| container | made by | codecs | for |", "|---|---|---|---|"]
     for container, found in cells.items():
         tools = ", ".join(found[""]) if len(found[""]) < 5 else "the codec's tool"
-        lines.append(f"| {container} | {tools} | {' | '.join(', '.join(found.get(arch, [])) for arch in arches)} |")
+        alike: dict[str, list[str]] = {}
+        for arch in filter(found.__contains__, arches):
+            alike.setdefault(", ".join(found[arch]), []).append(arch)
+        for codecs, names in alike.items():
+            lines.append(f"| {container} | {tools} | {codecs} | {', '.join(names)} |")
     return "\n".join((*lines, "", *(f"{number}. {reason}" for number, reason in enumerate(reasons, 1))))
 
 
