@@ -281,6 +281,7 @@ def main(work: Path, arches: list[str]) -> int:
             rows.append({"arch": arch, "container": container, "tool": tool, "codec": codec, "outcome": outcome})
             print(arch, container, tool, codec, outcome, sep=" | ", file=sys.stderr, flush=True)
         known = [row for row in known if row["arch"] != arch] + rows
+        known.sort(key=lambda row: list(KERNELS).index(row["arch"]))
         INDEX.write_text("[\n" + ",\n".join(json.dumps(row) for row in known) + "\n]\n")
     return int(any(row["outcome"].startswith("WRONG") for row in known))
 
