@@ -458,6 +458,18 @@ def test_an_older_release_beside_its_modules(tmp_path: Path) -> None:
     assert target.release != RELEASE
 
 
+def test_a_module_of_the_board_is_wanted_for_proof_alone(modcheck: Modcheck, tmp_path: Path) -> None:
+    """And not for other facts that are not known, though these are told in alike words."""
+    table = loose(SAMPLES / "debian-6.1-amd64/tree", tmp_path)
+    words = ("debian-6.1-amd64/chrdevbase.ko", "--symvers", table, "--kernel-version", "6.1.192", "--arch", "amd64")
+    for strict, wanted in (((), False), (("--strict",), True)):
+        (told,) = modcheck(*words, *strict, "--format", "json").document["modules"]
+        assert told["verdict"] == "unknown"
+        assert ("--target" in [one["option"] for one in told["fetch"]]) == wanted
+    run = modcheck(SAMPLES / "debian-6.1-amd64/no-symvers/chrdevbase.ko", *words[1:])
+    assert "nothing proves" not in run.stdout.split("\n")[0]
+
+
 def test_what_a_witness_proves() -> None:
     table = Symvers(b"0x00000001\ta\tvmlinux\tEXPORT_SYMBOL\t\n0x00000002\tb\tvmlinux\tEXPORT_SYMBOL\t\n", "T")
     runs, built = Build("runs"), Build("built")

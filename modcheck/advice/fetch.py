@@ -72,7 +72,7 @@ def _files(unknown: Unknown, prediction: Prediction, target: Target) -> tuple[in
     if needs.SYMVERS in text:
         # the image tells what the kernel itself exports; modpost knew whether the module needs other modules
         found += [IMAGE] if module.depends == () and not module.exports else [IMAGE, MODULES]
-    if text.startswith(needs.PROOF.partition("{")[0]):
+    if needs.is_proof(text):
         found.append(MODULE)
     if needs.CONFIG in text or needs.FORCE_LOAD in text or needs.SIGNED in text:
         found.append(CONFIG)

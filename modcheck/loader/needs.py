@@ -8,9 +8,9 @@ SYMVERS = "the kernel's Module.symvers (--symvers FILE)"
 EXPORTS = (
     "CRC, licence or namespace of a symbol that is known by name: the kernel's image (--kernel FILE) or Module.symvers"
 )
-PROOF = (
-    "whether {table} is of the kernel that runs: a module of the board that uses these symbols (--target X.ko), its "
-    "image (--kernel FILE), or your word (--same-build)"
+_PROOF = (
+    " is of the kernel that runs: a module of the board that uses these symbols (--target X.ko), its image "
+    "(--kernel FILE), or your word (--same-build)"
 )
 SIGNED = "whether the kernel that runs demands signatures: its .config (--config FILE; on the board /proc/config.gz)"
 RELEASE = "the kernel's release (--release STR; on the board `uname -r`)"
@@ -25,3 +25,13 @@ FORCE_LOAD = "whether CONFIG_MODULE_FORCE_LOAD is on (--config FILE)"
 CERTIFICATES = "whether the kernel trusts the key that signed it (--trusted-cert FILE; --modules-dir DIR)"
 VERIFY = "whether the file is unchanged since it was signed: pip install 'modcheck[verify]'"
 BTF = "whether its BTF fits the kernel's own: a build directory with the kernel's vmlinux shows it (--target DIR)"
+
+
+def proof(table: str) -> str:
+    """What would prove that a table is the running kernel's."""
+    return f"whether {table}{_PROOF}"
+
+
+def is_proof(needs: str) -> bool:
+    """Whether that is what is wanted, of any table."""
+    return needs.endswith(_PROOF)

@@ -12,12 +12,10 @@ from typing import NamedTuple
 
 from ..loader.causes import Cause
 from ..loader.facts import Finding, Prediction
-from ..loader.needs import PROOF
+from ..loader.needs import SIGNED, is_proof
 from ..target.facts import Target
 from . import Totals
 
-#: how a check begins that only `--strict` asks for
-UNPROVEN = PROOF.partition("{")[0]
 #: how many log lines and table rows of one kind are shown without -v
 SHOWN = 8
 #: what gets all facts of a board at once, and what takes them then
@@ -62,7 +60,7 @@ def outcome(one: Prediction, target: Target) -> str:
 
 def _only_unproven(one: Prediction) -> bool:
     """Whether all that is open is what `--strict` asks of a table."""
-    return all(unknown.ignored or unknown.needs.startswith(UNPROVEN) for unknown in one.unchecked)
+    return all(open_.ignored or open_.needs == SIGNED or is_proof(open_.needs) for open_ in one.unchecked)
 
 
 def tie_lines(target: Target) -> list[str]:

@@ -30,8 +30,6 @@ LOCKDOWN_MODES = ("none", "integrity", "confidentiality")
 
 StrPath = str | os.PathLike[str]
 
-_CUT = "no newline ends it, or its last row is short; a symbol that it does not have may be there"
-
 NO_TARGET = (
     "nothing describes the kernel; give one of: --target PATH (the kernel's build or headers directory, its image, a "
     "root file system, what `modcheck capture` made on the board), --symvers FILE (the kernel's Module.symvers), or "

@@ -141,7 +141,8 @@ def tie(
     strong = [*_differing(runs, built), *contradicted]
     named = _one_release(runs, built)
     configured = runs.config is not None
-    if strong or (named is False and not (stated or _same(runs, built))):
+    # a release can be set anew without a build (`uname` of a container), a build id not
+    if strong or (named is False and not (stated or _both(runs, built, "build_id"))):
         told = (*([_two("release", runs, built)] if named is False else []), *strong)
         other = built.release if named is False else _number(runs, built)
         return Tie("other", path, (), False, frozenset(proven), told, other, configured, more)
@@ -198,11 +199,6 @@ def _one_release(runs: Build, built: Build) -> bool | None:
 def _both(runs: Build, built: Build, fact: str) -> bool:
     """Whether both know the fact, and it is the same."""
     return getattr(runs, fact) is not None and getattr(runs, fact) == getattr(built, fact)
-
-
-def _same(runs: Build, built: Build) -> bool:
-    """Whether the build id says so: a release can be set anew without a build (`uname` of a container), an id not."""
-    return _both(runs, built, "build_id")
 
 
 def _two(fact: str, runs: Build, built: Build) -> str:

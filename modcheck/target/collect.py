@@ -135,12 +135,11 @@ class Collector:
         self.arch.give(board.arch(), board.origin("modcheck/uname") if board.captured else "uname -m")
 
     def refuse_other_modules(self) -> None:
-        """:raises TargetError: single modules of the board, or its release, are not those of the modules directory"""
-        shown, release = self.reference, self.release.value
-        if self.modules is None or shown is None or not shown.vermagic:
-            return
-        if release and shown.vermagic.split(" ")[0] != release:
-            why = f"release is {shown.vermagic.split(' ')[0]}, but {self.release.origin} says {release}"
+        """:raises TargetError: the modules directory's are of another release than what is known of the board"""
+        shown, known = self.reference, self.release.value
+        release = (shown.vermagic or "").split(" ")[0] if shown else ""
+        if shown and known and release not in ("", known):
+            why = f"release is {release}, but {self.release.origin} says {known}"
             raise TargetError(shown.path, f"{why}: a target is one kernel")
 
     def release_of_modules(self) -> None:

@@ -27,7 +27,7 @@ def proof(load: Load) -> Iterator[Answer]:
     unproven = tied.unproven(names)
     if unproven:
         rule = "symbol-version" if load.target.modversions is not False else "unknown-symbol"
-        yield Unknown(rule, needs.PROOF.format(table=tied.table))
+        yield Unknown(rule, needs.proof(tied.table))
     if not (unproven or tied.configured or trusted_key(load)):
         yield Unknown("signature", needs.SIGNED)
 
