@@ -459,15 +459,20 @@ def test_an_older_release_beside_its_modules(tmp_path: Path) -> None:
 
 
 def test_a_module_of_the_board_is_wanted_for_proof_alone(modcheck: Modcheck, tmp_path: Path) -> None:
-    """And not for other facts that are not known, though these are told in alike words."""
-    table = loose(SAMPLES / "debian-6.1-amd64/tree", tmp_path)
-    words = ("debian-6.1-amd64/chrdevbase.ko", "--symvers", table, "--kernel-version", "6.1.192", "--arch", "amd64")
-    for strict, wanted in (((), False), (("--strict",), True)):
-        (told,) = modcheck(*words, *strict, "--format", "json").document["modules"]
-        assert told["verdict"] == "unknown"
-        assert ("--target" in [one["option"] for one in told["fetch"]]) == wanted
-    run = modcheck(SAMPLES / "debian-6.1-amd64/no-symvers/chrdevbase.ko", *words[1:])
+    """And not for other facts that are not known, though these are told in words that begin alike."""
+    tree = SAMPLES / "debian-6.1-amd64/tree"
+    words = ("--symvers", loose(tree, tmp_path), "--release", "6.1.0-55-amd64", "--config", tree / ".config")
+    signed = next((ROOT / "tests/data/modules/amd64-6.1.0-56-amd64").glob("*.ko.xz"))
+    run = modcheck(signed, *words, "--cmdline", "module.sig_enforce=1", "--format", "json")
+    (told,) = run.document["modules"]
+    assert [one["needs"].split(" (")[0] for one in told["unchecked"]] == [
+        "whether the kernel trusts the key that signed it"
+    ]
+    assert "--target" not in [one["option"] for one in told["fetch"]]
+    run = modcheck(signed, *words, "--cmdline", "module.sig_enforce=1")
     assert "nothing proves" not in run.stdout.split("\n")[0]
+    (told,) = modcheck("debian-6.1-amd64/chrdevbase.ko", *words, "--strict", "--format", "json").document["modules"]
+    assert "--target" in [one["option"] for one in told["fetch"]]
 
 
 def test_what_a_witness_proves() -> None:
