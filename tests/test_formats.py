@@ -573,7 +573,8 @@ def poisoned(one: Prediction, path: str, text: str) -> Prediction:
     """The prediction with `text` wherever a module's or a target's bytes may come to stand."""
     return replace(
         one,
-        module=replace(one.module, path=path, name=text),
+        path=path,
+        name=text,
         log=tuple(text for _ in one.log),
         findings=tuple(
             replace(
@@ -615,7 +616,7 @@ def written(results: list[Result], release: str = "6.1") -> dict[str, str]:
 def all_poisoned(path: str, text: str) -> dict[str, str]:
     """The documents on one module of each kind; their paths differ in the last letter."""
     judged = [poisoned(one, f"{path}{number}", text) for number, one in enumerate((*predictions(), predictions()[1]))]
-    judged[3] = replace(judged[3], module=replace(judged[3].module, error=text))
+    judged[3] = replace(judged[3], error=text)
     return written([*judged, (f"{path}4", text)], text)
 
 

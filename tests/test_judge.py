@@ -17,10 +17,10 @@ from truth import sections_of
 
 from modcheck import Module, Prediction, Target, predict, predict_all, read_module, read_target
 from modcheck.errors import TargetError
-from modcheck.loader import ModuleSet
 from modcheck.loader.facts import Finding, Load
-from modcheck.loader.judge import Judge
 from modcheck.loader.stages.relocation import relocation
+from modcheck.loader.together import Together
+from modcheck.loader.walk import walks_of
 from modcheck.module import Export, Symbol
 from modcheck.target import Symbols, Symvers
 from modcheck.target.builtin import Builtin
@@ -107,9 +107,9 @@ def test_what_a_kernel_does_not_read_of_a_build_it_does_not_read_of_the_next_mod
 
 def test_two_modules_at_one_path_are_not_taken_for_each_other() -> None:
     other = replace(CHRDEVBASE, path=EXPORT.path, symbols=(*CHRDEVBASE.symbols, Symbol("gone", 1, 0, 0)))
-    together = ModuleSet([EXPORT, IMPORT])
+    together = [EXPORT, IMPORT]
     found = list(predict_all([IMPORT, EXPORT, other, EXPORT], RK3588, modules=together))
-    assert [(one.module.name, one.verdict) for one in found] == [
+    assert [(one.name, one.verdict) for one in found] == [
         ("sample_import", "loads"), ("sample_export", "loads"), ("chrdevbase", "refused"), ("sample_export", "loads"),
     ]  # fmt: skip
     needing = replace(IMPORT, path=CHRDEVBASE.path)
@@ -501,11 +501,10 @@ def test_extended_versions_need_a_name_each() -> None:
 
 def test_a_kernel_is_let_go_with_its_judge() -> None:
     """Else a matrix would hold the tables of all its kernels until Python looks for cycles."""
-    judge = Judge(RK3588, "modprobe", [CHRDEVBASE], (), False, False, "", (), None)
-    judge.visible.prepare()
-    assert judge.judge(CHRDEVBASE).verdict == "loads"
-    kept = weakref.ref(judge.visible)
-    del judge
+    together = Together(walks_of(RK3588), [IMPORT, EXPORT])
+    assert together.predict(IMPORT).needs == ("sample_export",)
+    kept = weakref.ref(together.visible)
+    del together
     assert kept() is None
 
 
@@ -571,5 +570,5 @@ def test_relocations_that_an_architecture_does_not_apply() -> None:
 
 
 def _load(module: Module, target: Target) -> Load:
-    assert target.version is not None
-    return Judge(target, "insmod", (), (), False, False, "", (), None)._load(module, target.version)
+    (walk,) = walks_of(target, loader="insmod")
+    return Load(walk.terms, module)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from conftest import SAMPLES, Run
 
-from modcheck import read_target
-from modcheck.cli import many, tree
+from modcheck import Prediction, read_target
+from modcheck.cli import many
 from modcheck.cli.adviser import Adviser
 from modcheck.cli.common import expand
-from modcheck.cli.many import Answers, Question, groups
-from modcheck.report import Context
+from modcheck.cli.many import Answers, Question
+from modcheck.loader.sets import Sets, groups
+from modcheck.loader.walk import walks_of
+from modcheck.report import Context, Result
 from modcheck.target import Target
 
 Modcheck = Callable[..., Run]
@@ -27,58 +29,58 @@ TARGETS = {
 }
 
 
-def question(target: Target, loader: str = "modprobe", **options: object) -> Question:
-    loading = {
-        "loader": loader, "loaded": (), "force_vermagic": False, "force_modversion": False, "arguments": "",
-        "ignore": (), **options,
-    }  # fmt: skip
+def question(target: Target, loader: str = "modprobe") -> Question:
     context = Context(target, loader, "0")
-    return Question(target, Adviser(target, ()), loading, False, [("json", context), ("text", context)])
+    return Question(target, Adviser(target, ()), {"loader": loader}, (), [("json", context), ("text", context)])
 
 
 def told(answers: Answers) -> tuple[object, ...]:
-    """All that reaches the user, but for the order of assumptions; once."""
-    sums = answers.sums
+    """All that reaches the user."""
+    sums, totals = answers.sums, answers.sums.totals
     parts = [list(answers.parts(place)) for place in range(2)]
-    answers.close()
-    totals = sums.totals
     counts = (totals.modules, totals.verdicts, totals.errors, totals.ignored)
-    return parts, answers.fates, sums.statuses, sums.rules, counts, set(totals.assumptions.others)
+    return parts, answers.fates, sums.statuses, sums.rules, counts, totals.assumed
+
+
+def parts_in_memory(asked: Question, found: Sequence[str | tuple[str, str]], loader: str) -> list[list[str]]:
+    """The parts of the reports where all modules are read first, and none let go."""
+    modules = [asked.read(one) for one in found if isinstance(one, str)]
+    predictions = iter(Sets(modules, walks_of(asked.target, loader=loader)).predictions())
+    judged: list[Result] = [next(predictions) if isinstance(one, str) else one for one in found]
+    advised = [asked.adviser.advised(one) if isinstance(one, Prediction) else one for one in judged]
+    return [list(parts) for parts in zip(*map(asked.parts, advised))]
 
 
 @pytest.mark.parametrize("loader", ["modprobe", "insmod", "busybox"])
 @pytest.mark.parametrize("name", TARGETS)
-def test_as_if_all_were_in_memory(name: str, loader: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_as_if_all_were_in_memory(name: str, loader: str) -> None:
     """120 modules of ten architectures and kernels, sets within them, damaged ones, and a file that is gone."""
     found = [*expand([str(SAMPLES), str(DATA / "modules")]), ("gone.ko", "no such file or directory")]
     asked = question(TARGETS[name](), loader)
-    in_parts = [tree.answer_in_parts(asked, found, jobs) for jobs in (1, 2)]
-    monkeypatch.setattr(many, "TOGETHER", len(found))
-    together = many.answer(asked, found, None)
+    answers = [many.answer(asked, found, jobs) for jobs in (1, 2)]
     assert len(found) > 100
-    assert told(in_parts[0]) == told(in_parts[1]) == told(together)
-    assert in_parts[0].sums.totals.assumed == in_parts[1].sums.totals.assumed
+    assert told(answers[0]) == told(answers[1])
+    assert told(answers[0])[0] == parts_in_memory(asked, found, loader)
 
 
 @pytest.fixture
 def driver(tmp_path: Path) -> Path:
-    """One driver of several modules, with copies of one of them, so many that they are not kept in memory."""
+    """One driver of several modules."""
     for file in ("sample_export.ko", "sample_import.ko", "sample_namespace.ko", "chrdevbase.ko"):
         shutil.copy(SAMPLES / "debian-6.1-amd64" / file, tmp_path / file)
     return tmp_path
 
 
 @pytest.mark.parametrize("broken", [False, True])
-def test_a_set_that_no_table_knows(driver: Path, broken: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What others need is not in the kernel's table: they are judged once more, and read it then."""
+def test_a_set_that_no_table_knows(driver: Path, broken: bool) -> None:
+    """What others need is not in the kernel's table."""
     if broken:
         (driver / "sample_export.ko").write_bytes((SAMPLES / "rk3588/sample_export.ko").read_bytes())
     found = [str(path) for path in sorted(driver.glob("*.ko"))]
     asked = question(TARGETS["6.1-amd64"]())
-    in_parts = tree.answer_in_parts(asked, found, 2)
-    together = many.answer(asked, found, None)
-    assert told(in_parts) == told(together)
-    verdicts = in_parts.sums.totals.verdicts
+    answers = many.answer(asked, found, 2)
+    assert told(answers)[0] == parts_in_memory(asked, found, "modprobe")
+    verdicts = answers.sums.totals.verdicts
     assert verdicts == (
         {"loads": 1, "refused": 3, "unknown": 0} if broken else {"loads": 4, "refused": 0, "unknown": 0}
     )
@@ -90,12 +92,10 @@ def test_what_the_table_knows_differs_from_the_module(driver: Path, tmp_path: Pa
     symvers.write_text("0x00000001\tsample_scale\tsample_export\tEXPORT_SYMBOL\t\n")
     target = read_target(SAMPLES / "debian-6.1-amd64/tree", symvers=[symvers])
     found = [str(path) for path in sorted(driver.glob("*.ko"))]
-    alone = tree.answer_in_parts(question(target), [str(driver / "sample_import.ko")], 1)
-    in_set = tree.answer_in_parts(question(target), found, 1)
+    alone = many.answer(question(target), [str(driver / "sample_import.ko")], 1)
+    in_set = many.answer(question(target), found, 1)
     assert alone.sums.totals.verdicts["refused"] == 1
     assert in_set.sums.totals.verdicts["refused"] == 0
-    alone.close()
-    assert told(in_set) == told(many.answer(question(target), found, None))
 
 
 def test_any_number_of_jobs_prints_the_same(modcheck: Modcheck) -> None:

@@ -25,11 +25,10 @@ from pathlib import Path
 
 from modcheck import Module, Target, read_module, read_target
 from modcheck.cli.adviser import Adviser
-from modcheck.cli.many import Question
+from modcheck.cli.many import Question, answer
 from modcheck.cli.pool import spread
-from modcheck.cli.tree import answer_in_parts
 from modcheck.files import find_modules, read_plain
-from modcheck.loader import ModuleSet, predict_all
+from modcheck.loader import predict_all
 from modcheck.module import PARTS
 from modcheck.report import Context
 
@@ -55,17 +54,11 @@ class _Part(Question):
 def tree(part: str, modules: str, kernel: str) -> None:
     """Judge all modules below a folder, and write the text report, with the processes that modcheck takes."""
     target = read_target(kernel)
-    loading = {
-        "loader": "modprobe", "loaded": (), "force_vermagic": False, "force_modversion": False, "arguments": "",
-        "ignore": (),
-    }  # fmt: skip
-    context = Context(target, "modprobe", "0")
-    question = _Part(target, Adviser(target, ()), loading, False, [("text", context)])
+    question = _Part(target, Adviser(target, ()), {}, (), [("text", Context(target, "modprobe", "0"))])
     question.left_out = frozenset(LEFT_OUT[part])
-    answers = answer_in_parts(question, find_modules(modules), None)
+    answers = answer(question, find_modules(modules), None)
     sys.stdout.writelines(answers.parts(0))
     assert answers.sums.totals.verdicts["refused"] == 0
-    answers.close()
 
 
 def least(modules: str, kernel: str) -> None:
@@ -110,10 +103,9 @@ class _Least:
 
 def _pairs(modules: list[Module], targets: list[Target]) -> float:
     """CPU seconds that all pairs take, one process."""
-    together = ModuleSet(modules)
     begun = time.process_time()
     for target in targets:
-        for _ in predict_all(modules, target, modules=together, until_refused=True):
+        for _ in predict_all(modules, target, modules=modules, until_refused=True):
             pass
     return time.process_time() - begun
 
@@ -143,7 +135,6 @@ def fleet(modules: str, kernel: str) -> None:
     base = read_target(kernel)
     assert base.symbols
     table = base.symbols.tables[0]
-    together = ModuleSet(read)
     begun, judged, verdicts = time.process_time(), 0, {"loads": 0, "refused": 0, "unknown": 0}
     reading = 0.0
     for number in range(FLEET):
@@ -152,7 +143,7 @@ def fleet(modules: str, kernel: str) -> None:
         assert target.symbols
         _ = target.symbols.rows
         reading += time.process_time() - start
-        for prediction in predict_all(read, target, modules=together, until_refused=True):
+        for prediction in predict_all(read, target, modules=modules, until_refused=True):
             verdicts[prediction.verdict] += 1
             judged += 1
     took = time.process_time() - begun

@@ -47,6 +47,7 @@ class Case(NamedTuple):
 
     @property
     def module(self) -> Module:
+        assert self.prediction.module, "advice is asked with the facts of the module"
         return self.prediction.module
 
     def found(self, rule: str, *levels: str) -> Finding | None:

@@ -68,6 +68,7 @@ def decided(target: Target) -> list[str]:
 def _files(unknown: Unknown, prediction: Prediction, target: Target) -> tuple[int, ...]:
     """The files that supply the fact which a check lacks; none where the board does not have it."""
     text, module = unknown.needs, prediction.module
+    assert module
     found = []
     if needs.SYMVERS in text:
         # the image tells what the kernel itself exports; modpost knew whether the module needs other modules

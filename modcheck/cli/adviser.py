@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..loader.causes import TypeChange
 from ..loader.facts import Prediction
+from ..module import Module
 from ..target import Target
 
 if TYPE_CHECKING:
@@ -32,20 +33,22 @@ class Adviser:
             self.symtypes = [read_symtypes(path) for path in symtypes]
 
     def advised(self, prediction: Prediction, *, look: bool = True) -> Prediction:
-        """:param look: read debug information, which takes seconds, where CRCs differ"""
-        told = _to_mend(prediction)
-        if not (told or prediction.unchecked):
+        """:param prediction: with its module
+        :param look: read debug information, which takes seconds, where CRCs differ
+        """
+        told, module = _to_mend(prediction), prediction.module
+        if module is None or not has_more(prediction):
             return prediction
         from ..advice import advise
         from ..target.built import NOTHING, read_built
 
-        module = prediction.module
         against, kernels = self.target.built_against, self.target.tree
         tree = kernels or (against.tree if against else None)
         built = read_built(module.path, module.vermagic, tree, kernels=kernels is not None) if told or tree else NOTHING
-        return advise(prediction, self.target, built, self._types(prediction, built.tree and built.tree.path, look))
+        types = self._types(prediction, module, built.tree and built.tree.path, look)
+        return advise(prediction, self.target, built, types)
 
-    def _types(self, prediction: Prediction, tree: str | None, look: bool) -> tuple[TypeChange, ...]:
+    def _types(self, prediction: Prediction, module: Module, tree: str | None, look: bool) -> tuple[TypeChange, ...]:
         """What lies behind CRCs that differ."""
         from ..advice.crcs import differing_symbols
 
@@ -58,19 +61,19 @@ class Adviser:
             from ..types.read import kernel_types, module_types
             from ..types.reasons import type_changes
 
-            own = module_types(prediction.module, tree)
+            own = module_types(module, tree)
             found = type_changes(own, own and kernel_types(self.target, names), names, sides)
         if self.symtypes and not found:
             from ..types.reasons import written_changes
 
-            agreeing = [name for name, _ in prediction.module.versions or () if name not in names]
+            agreeing = [name for name, _ in module.versions or () if name not in names]
             found = written_changes(self.symtypes, names, agreeing, sides)
         return found
 
 
-def is_settled(prediction: Prediction) -> bool:
-    """Whether there is nothing to mend in a prediction, and nothing to find out."""
-    return not (prediction.unchecked or _to_mend(prediction))
+def has_more(prediction: Prediction) -> bool:
+    """Whether there is anything to mend, or to find out."""
+    return bool(prediction.unchecked) or _to_mend(prediction)
 
 
 def looks_into(prediction: Prediction) -> bool:

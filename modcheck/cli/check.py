@@ -96,20 +96,18 @@ def check(
     contexts = [(name, Context(target, loader, __version__, style_for(path), verbose)) for name, path in outputs]
     loading = {
         "loader": loader,
-        "loaded": present,
         "force_vermagic": force_vermagic,
         "force_modversion": force_modversion,
         "arguments": parameters,
         "ignore": ignore,
         "strict": strict,
     }
-    question = Question(target, adviser, loading, strict, contexts)
+    question = Question(target, adviser, loading, present, contexts)
     try:
         answers = answer(question, list(expand(modules)), jobs)
     except ModcheckError as error:  # a broken row of a table, met when its symbol is looked up
         _no_target(error, outputs, loader)
         context.exit(ERROR)
-    context.call_on_close(answers.close)
     sums = answers.sums
     for place, ((name, path), (_, around)) in enumerate(zip(outputs, contexts)):
         try:

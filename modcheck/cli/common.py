@@ -108,7 +108,7 @@ def worst_of(statuses: Iterable[int]) -> int:
 
 def status_of(one: Result, strict: bool) -> int:
     """The exit status of one outcome alone."""
-    if not isinstance(one, Prediction) or one.module.error:
+    if not isinstance(one, Prediction) or one.error:
         return ERROR
     if one.verdict == "unknown":
         return UNKNOWN if strict or not one.compared else LOADS

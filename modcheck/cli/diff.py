@@ -8,6 +8,8 @@ from typing import Any
 import click
 
 from ..errors import ModcheckError, TargetError
+from ..loader.sets import Sets
+from ..loader.walk import walks_of
 from ..module import Module
 from ..report.changes import Judged, Update
 from ..target import Target
@@ -29,7 +31,6 @@ from .common import (
     worst,
     write_report,
 )
-from .many import predictions, sets
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -84,9 +85,8 @@ def diff(
         read = list(read_modules(modules))
         given = [one for one in read if isinstance(one, Module)]
         present = already_loaded(loaded)
-        together = sets(given)
-        asked = {**loading, "strict": strict}
-        before, after = (predictions(given, together, target, present, asked) for target in targets)
+        asked = [walks_of(target, strict=strict, **loading) for target in targets]
+        before, after = (iter(Sets(given, walks, present).predictions()) for walks in asked)
         judged: list[Judged | tuple[str, str]] = [
             Judged(next(before), next(after)) if isinstance(one, Module) else one for one in read
         ]
@@ -104,8 +104,8 @@ def diff(
     for one in judged:
         if not isinstance(one, Judged):
             fail(ModcheckError(*one))
-        elif one.new.module.error:
-            fail(ModcheckError(one.new.module.path, one.new.module.error))
+        elif one.new.error:
+            fail(ModcheckError(one.new.path, one.new.error))
     context.exit(status or _status(update, strict))
 
 

@@ -1,64 +1,95 @@
-"""Many modules on one kernel: what is asked of each, and the parts of all reports in their order."""
+"""One module or thousands on one kernel: who works on them, and the parts of all reports in their order.
+
+Each is read and judged alone by one of several processes, which keeps of it what others ask (loader/alone.py). When
+all are known, they are judged together, and the parts of the reports made, again by several. A module of which a
+report has more to say is then read once more, unless it was among the last.
+"""
 
 from __future__ import annotations
 
-import os
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from ..errors import ModcheckError
+from ..loader.alone import judge_alone
 from ..loader.facts import Prediction
-from ..loader.judge import Judge
-from ..loader.visible import ModuleSet
+from ..loader.links import Alone
+from ..loader.sets import Group, Sets
+from ..loader.walk import Walk, walks_of
 from ..module import Module
 from ..report import Context, Result, Totals, format_named
 from ..target import Target
-from .adviser import Adviser, looks_into
+from .adviser import Adviser, has_more, looks_into
 from .common import read_one, status_of
+from .pool import progress, spread
 
 #: debug information is read of so many modules of a call: that takes seconds each
 LOOKED_INTO = 10
-#: so many modules at most are read at once and kept, in one process
-TOGETHER = 128
+#: so many modules a process takes at a time, and keeps the facts of
+CHUNK = 32
+
+#: a path, or path and reason of what cannot be read
+Found = str | tuple[str, str]
 
 
 class Question:
-    """What is asked of each module: the kernel, how modules are loaded, and which reports are made.
-
-    :ivar loading: keyword arguments of `predict`: loader, loaded, force_…, arguments, ignore
-    :ivar contexts: formats, each with its context
-    """
+    """What is asked of each module: the kernel, how modules are loaded, and which reports are made."""
 
     def __init__(
         self,
         target: Target,
         adviser: Adviser,
         loading: Mapping[str, Any],
-        strict: bool,
+        loaded: Sequence[Module | str],
         contexts: Sequence[tuple[str, Context]],
     ) -> None:
-        self.target, self.adviser, self.loading = target, adviser, loading
-        self.strict, self.contexts = strict, contexts
+        """:param loading: the loader and what it is told, as `walks_of` takes it
+        :param contexts: formats, each with its context
+        """
+        self.target, self.adviser, self.contexts = target, adviser, contexts
+        self.loaded, self.strict = loaded, bool(loading.get("strict"))
+        self.walks: tuple[Walk, ...] = walks_of(target, **loading)
+        self._kept: OrderedDict[str, Module] = OrderedDict()
 
     @cached_property
     def without(self) -> frozenset[str]:
         """What of a module this kernel does not ask for."""
         return frozenset() if any(one.key for one in self.target.certificates) else frozenset(("digests",))
 
-    def judge(self, modules: ModuleSet) -> Judge:
-        """Who answers for modules of this set."""
-        return Judge(self.target, modules=modules, already=None, **self.loading)
+    def read(self, path: str) -> Module:
+        """The module at a path; the last few are kept.
 
-    def read(self, found: str | tuple[str, str]) -> Module | tuple[str, str]:
-        """The module at a path; path and reason where it cannot be read."""
-        if isinstance(found, tuple):
-            return found
+        :raises UnreadableError: it cannot be read
+        """
+        if path not in self._kept:
+            self._kept[path] = read_one(path, self.without)
+            if len(self._kept) > CHUNK:
+                self._kept.popitem(last=False)
+        return self._kept[path]
+
+    def alone(self, found: Sequence[Found]) -> list[Alone | tuple[str, str]]:
+        """What becomes of some modules alone; path and reason of what cannot be read."""
+        return [one if isinstance(one, tuple) else self._alone(one) for one in found]
+
+    def _alone(self, path: str) -> Alone | tuple[str, str]:
         try:
-            return read_one(found, self.without)
+            module = self.read(path)
         except ModcheckError as error:
-            return found, error.reason
+            return path, error.reason
+        return judge_alone(module, self.walks)
+
+    def report(self, prediction: Prediction, *, look: bool) -> tuple[Prediction, tuple[str, ...]]:
+        """The prediction with what explains it, and its part in each report.
+
+        :param look: read debug information, where that may explain it
+        """
+        if has_more(prediction):
+            module = self.read(prediction.path)
+            prediction = self.adviser.advised(replace(prediction, module=module), look=look)
+        return prediction, self.parts(prediction)
 
     def parts(self, result: Result) -> tuple[str, ...]:
         """The part of a module in each report."""
@@ -105,113 +136,104 @@ class Answers:
     :ivar sums: over all of them
     """
 
-    def __init__(self) -> None:
-        self.fates: list[Fate] = []
-        self.sums = Sums()
-        self._parts: list[Sequence[str]] = []
+    def __init__(self, fates: Sequence[Fate]) -> None:
+        self.fates, self.sums = fates, Sums()
+        self._parts: list[Sequence[str]] = [()] * len(fates)
 
-    def append(self, result: Result, parts: Sequence[str], strict: bool) -> None:
-        """The next module's parts."""
-        self.fates.append(fate_of(result))
-        self.sums.add(result, strict)
-        self._parts.append(parts)
-
-    def close(self) -> None:
-        """Let go of the parts."""
+    def put(self, place: int, parts: Sequence[str]) -> None:
+        """The parts of one module."""
+        self._parts[place] = parts
 
     def parts(self, place: int) -> Iterator[str]:
         """All parts of one report."""
         return (parts[place] for parts in self._parts)
 
 
-class Group(NamedTuple):
-    """Modules that are judged in one set, by their places."""
+class _Share(NamedTuple):
+    """Modules that a process judges at a time, by their places among those that were read."""
 
-    judged: list[int]
-    members: list[int]
-    """the set; of two of one name the last counts"""
-
-
-def groups(modules: Sequence[tuple[str, str]]) -> list[Group]:
-    """The sets that modules are judged in, each given by path and name (none for what is no module).
-
-    One set, where all have names of their own. Else one for each folder: there its own modules go before those of the
-    same names elsewhere, as where a driver's modules lie built for one kernel beside those for another.
-    """
-    places = [place for place, (_, name) in enumerate(modules) if name]
-    names = Counter(modules[place][1] for place in places)
-    if max(names.values(), default=0) < 2:
-        return [Group(list(range(len(modules))), places)]
-    folders: dict[str, list[int]] = {}
-    for place, (path, _) in enumerate(modules):
-        folders.setdefault(os.path.dirname(path), []).append(place)
-    return [Group(own, sorted(places, key=set(own).__contains__)) for own in folders.values()]
+    group: int
+    places: Sequence[int]
+    looks: int
+    """debug information may be read of so many"""
 
 
-def answer(question: Question, found: Sequence[str | tuple[str, str]], jobs: int | None) -> Answers:
-    """All reports on the modules `found`: paths, and pairs of path and reason for what cannot be read.
+class _Told(NamedTuple):
+    """What became of them."""
+
+    parts: list[tuple[str, ...]]
+    explained: list[bool | None]
+    """whether debug information was read; None where it would not explain anything"""
+    sums: Sums
+
+
+@dataclass
+class _Together:
+    """Judges modules together, and reports on them."""
+
+    question: Question
+    modules: Sequence[Alone]
+    sets: Sets
+
+    def __call__(self, share: _Share) -> _Told:
+        told = _Told([], [], Sums())
+        looks = share.looks
+        for place in share.places:
+            prediction = self.sets.together(share.group).predict(self.modules[place])
+            wanted = looks_into(prediction)
+            look = wanted and looks > 0
+            looks -= look
+            prediction, parts = self.question.report(prediction, look=look)
+            told.parts.append(parts)
+            told.explained.append(look if wanted else None)
+            told.sums.add(prediction, self.question.strict)
+        return told
+
+
+def answer(question: Question, found: Sequence[Found], jobs: int | None) -> Answers:
+    """All reports on the modules `found`.
 
     :param jobs: how many processes work on many; the answers are the same
     :raises ModcheckError: the target's table is broken
     """
-    if len(found) > TOGETHER:
-        from .tree import answer_in_parts
-
-        return answer_in_parts(question, found, jobs)
-    answers = Answers()
-    read = list(map(question.read, found))
-    looks = 0
-    for one, judge in zip(read, _judges(question.judge, sets(read))):
-        result: Result = one if isinstance(one, tuple) else judge.judge(one)
-        if isinstance(result, Prediction):
-            look = looks < LOOKED_INTO and looks_into(result)
-            looks += look
-            result = question.adviser.advised(result, look=look)
-        answers.append(result, question.parts(result), question.strict)
+    read: list[Alone | tuple[str, str]] = []
+    with progress(len(found), "modules") as done:
+        for some in spread(question.alone, [found[at : at + CHUNK] for at in range(0, len(found), CHUNK)], jobs):
+            read += some
+            done(len(some))
+    answers = Answers(list(map(_fate, read)))
+    places = []
+    for place, one in enumerate(read):
+        if isinstance(one, Alone):
+            places.append(place)
+        else:
+            answers.put(place, question.parts(one))
+            answers.sums.add(one, question.strict)
+    modules = [one for one in read if isinstance(one, Alone)]
+    together = _Together(question, modules, Sets(modules, question.walks, question.loaded))
+    shares = list(_shares(together.sets.groups))
+    looks, left = LOOKED_INTO, []
+    with progress(len(modules), "modules together") as done:
+        for share, told in zip(shares, spread(together, shares, jobs)):
+            for place, parts, explained in zip(share.places, told.parts, told.explained):
+                answers.put(places[place], parts)
+                looks -= explained is True
+                left += [(place, share.group)] if explained is False else []
+            answers.sums.merge(told.sums)
+            done(len(share.places))
+    for place, group in sorted(left)[:looks]:
+        answers.put(places[place], together(_Share(group, [place], 1)).parts[0])
     return answers
 
 
-def sets(read: Sequence[Module | tuple[str, str]]) -> list[ModuleSet]:
-    """The set that each of the modules is judged in."""
-    found: dict[int, ModuleSet] = {}
-    for group in groups([(one.path, one.name) if isinstance(one, Module) else (one[0], "") for one in read]):
-        members = [one for place in group.members if isinstance(one := read[place], Module)]
-        found.update(dict.fromkeys(group.judged, ModuleSet(members)))
-    return [found[place] for place in range(len(read))]
+def _shares(sets: Sequence[Group]) -> Iterator[_Share]:
+    """The modules of each set, so many at a time; debug information is read for those of the first share at once."""
+    looks = LOOKED_INTO
+    for number, group in enumerate(sets):
+        for at in range(0, len(group.judged), CHUNK):
+            yield _Share(number, group.judged[at : at + CHUNK], looks)
+            looks = 0
 
 
-def _judges(judge: Callable[[ModuleSet], Judge], together: Sequence[ModuleSet]) -> list[Judge]:
-    """Who judges each of the modules: one for each set."""
-    found = {one: judge(one) for one in dict.fromkeys(together)}
-    return [found[one] for one in together]
-
-
-def predictions(
-    modules: Sequence[Module],
-    together: Sequence[ModuleSet],
-    target: Target,
-    loaded: Sequence[Module | str],
-    loading: Mapping[str, Any],
-    *,
-    until_refused: bool = False,
-) -> Iterator[Prediction]:
-    """Of each of the modules, in its set, as `loader.predict_all`.
-
-    :param together: the `sets` of the modules, which are the same on all kernels
-    :param loading: the loader and what it is told, by the names of the options
-    """
-    known: dict[str, Any] = {"arguments": "", "ignore": (), "already": None, **loading}
-
-    def judge(one: ModuleSet) -> Judge:
-        return Judge(target, modules=one, loaded=loaded, until_refused=until_refused, **known)
-
-    for module, one in zip(modules, _judges(judge, together)):
-        yield one.judge(module)
-
-
-def fate_of(result: Result | Module) -> Fate:
-    """What is left of a module, judged or not."""
-    if isinstance(result, tuple):
-        return Fate(result[0], "", result[1])
-    module = result.module if isinstance(result, Prediction) else result
-    return Fate(module.path, module.name, module.error)
+def _fate(one: Alone | tuple[str, str]) -> Fate:
+    return Fate(one.links.path, one.name, one.error) if isinstance(one, Alone) else Fate(one[0], "", one[1])

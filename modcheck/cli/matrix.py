@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import click
 
 from ..errors import ModcheckError
-from ..loader import ModuleSet
 from ..loader.facts import Prediction
+from ..loader.sets import Sets
+from ..loader.walk import walks_of
 from ..module import Module
 from ..report import Assumptions
 from ..report.grid import Cell, Column, Grid, Row
@@ -33,7 +34,6 @@ from .common import (
     worst_of,
     write_report,
 )
-from .many import predictions, sets
 from .pool import jobs_option, spread
 
 FORMATS = ("text", "json", "html")
@@ -86,7 +86,7 @@ def matrix(
         context.exit(ERROR)
     read = _each_once(read_modules(modules))
     given = [one for one in read if isinstance(one, Module)]
-    judge = _OneTarget(given, sets(given), present, loading, {"cmdline": cmdline, "lockdown": lockdown}, strict)
+    judge = _OneTarget(given, present, loading, {"cmdline": cmdline, "lockdown": lockdown}, strict)
     columns = list(spread(judge, targets, jobs))
     grid = _grid(read, columns, loading["loader"], _options(loaded, loading, cmdline, lockdown))
     statuses = [ERROR for row in grid.rows if row.error] + [status for column in columns for status in column.statuses]
@@ -117,7 +117,6 @@ class _OneTarget:
     """Judges all modules on one kernel: what a process does at a time."""
 
     modules: Sequence[Module]
-    together: Sequence[ModuleSet]
     loaded: Sequence[Module | str]
     loading: dict[str, Any]
     boot: dict[str, Any]
@@ -132,8 +131,8 @@ class _OneTarget:
             column: list[Cell] = []
             statuses: set[int] = set()
             assumptions = Assumptions()
-            loading = {**self.loading, "strict": self.strict}
-            for one in predictions(self.modules, self.together, target, self.loaded, loading, until_refused=True):
+            walks = walks_of(target, until_refused=True, strict=self.strict, **self.loading)
+            for one in Sets(self.modules, walks, self.loaded).predictions():
                 cell = cell_of(one)
                 column.append(cells.setdefault(cell, cell))
                 statuses.add(status_of(one, self.strict))

@@ -5,22 +5,19 @@ The same Module and Target give the same Prediction.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 
-from ..errors import ModcheckError
 from ..module.facts import Module
 from ..target.facts import Target
 from .errnos import LOADERS
-from .facts import Finding, Load, LogLine, Prediction, Unknown, Verdict
-from .judge import Judge
-from .visible import ModuleSet
+from .facts import Finding, LogLine, Prediction, Unknown, Verdict
+from .together import Together
+from .walk import walks_of
 
 __all__ = [
     "LOADERS",
     "Finding",
-    "Load",
     "LogLine",
-    "ModuleSet",
     "Prediction",
     "Unknown",
     "Verdict",
@@ -34,7 +31,7 @@ def predict(
     target: Target,
     *,
     loader: str = "modprobe",
-    modules: Sequence[Module] | ModuleSet = (),
+    modules: Iterable[Module] = (),
     loaded: Collection[Module | str] = (),
     force_vermagic: bool = False,
     force_modversion: bool = False,
@@ -82,7 +79,7 @@ def predict_all(
     target: Target,
     *,
     loader: str = "modprobe",
-    modules: Sequence[Module] | ModuleSet = (),
+    modules: Iterable[Module] = (),
     loaded: Collection[Module | str] = (),
     force_vermagic: bool = False,
     force_modversion: bool = False,
@@ -97,8 +94,14 @@ def predict_all(
     :param until_refused: look no further than the stage that refuses: verdict, errno and log are the same, and found in
         a fraction of the time; `findings` and `unchecked` end there, and `needs` is not told
     """
-    if loader not in LOADERS:
-        raise ModcheckError("loader", f"{loader!r} is none of {', '.join(LOADERS)}")
-    flags = force_vermagic, force_modversion
-    judge = Judge(target, loader, modules, loaded, *flags, arguments, ignore, already, until_refused, strict)
-    return map(judge.judge, tried)
+    walks = walks_of(
+        target,
+        loader=loader,
+        force_vermagic=force_vermagic,
+        force_modversion=force_modversion,
+        arguments=arguments,
+        ignore=ignore,
+        until_refused=until_refused,
+        strict=strict,
+    )
+    return map(Together(walks, modules, loaded, already).predict, tried)

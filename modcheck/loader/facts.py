@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from ..module.facts import Module
@@ -15,8 +14,6 @@ from ..version import Version
 
 if TYPE_CHECKING:
     from .causes import Cause, Fetch
-    from .modprobe import Order
-    from .visible import View
 
 #: how the assumption begins that the modules which are needed are there; their names follow
 INSTALLED = "installed there, of that build, and not proprietary: "
@@ -77,61 +74,43 @@ class RecordedVersions(NamedTuple):
     extended: Mapping[str, int] | None
 
 
-class Load:
-    """One attempt to load a module: all that a stage may look at. What several of them ask for is worked out once.
+@dataclass(frozen=True, eq=False)
+class Terms:
+    """One kernel of a version that is known, and how it is asked to load modules: the same for all of them."""
 
-    Made for each pair of module and kernel, and so without a dataclass' ceremony.
-    """
-
-    module: Module
     target: Target
     version: Version
-    """the kernel's, or the newest known where the target's is unknown"""
-    given: Module
-    """the module as user space reads it"""
-    see: Callable[[Module], View]
-    """what a module sees at that time"""
-    order: Callable[[Module], Order]
-    """what is loaded before a module because it needs it"""
+    """the kernel's, or the newest known where it is newer"""
     loader: str = "modprobe"
-    loaded: frozenset[str] = frozenset()
-    """names of the modules already loaded"""
-    there: frozenset[str] = frozenset()
-    """the same, and the module itself where it is judged as it was when it came"""
-    proprietary: frozenset[str] = frozenset()
-    """those of them that taint the kernel as proprietary"""
-    dependencies: Mapping[str, Prediction] = MappingProxyType({})
-    """predictions for the modules at hand that modprobe loads first because this one needs them, in its order"""
-    rivals: tuple[str, ...] = ()
-    """those of them of which it is not certain that the first is refused first"""
-    softdeps: tuple[tuple[str, Verdict], ...] = ()
-    """those that it tries first, and whose failure does not matter"""
-    cycle: str | None = None
-    """a module that this one needs, and that needs this one"""
     force_vermagic: bool = False
     force_modversion: bool = False
     arguments: str = ""
-    """what is given for its parameters"""
+    """what a module that is tried is given for its parameters"""
+    ignore: frozenset[str] = frozenset()
+    """rules whose findings do not decide"""
+    until_refused: bool = False
+    """whether nothing behind the stage that refuses is asked for"""
     strict: bool = False
     """whether a table decides nothing that is not proven to be of the kernel that runs"""
 
-    def __init__(self, **facts: Any) -> None:
-        self.__dict__ = facts
 
-    @cached_property
-    def view(self) -> View:
-        """The exports that are visible at that time."""
-        return self.see(self.given)
+class Attempt:
+    """What the stages may look at, whatever they are about: the terms, by the names of their fields."""
 
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """Names of the modules that are loaded before this one because it needs them, first to last."""
-        return self.order(self.given).names
+    def __init__(self, terms: Terms) -> None:
+        self.target, self.version, self.loader, self.strict = terms.target, terms.version, terms.loader, terms.strict
+        self.force_vermagic, self.force_modversion = terms.force_vermagic, terms.force_modversion
 
-    @cached_property
-    def present(self) -> frozenset[str]:
-        """Names of the modules that are there when it is loaded: all that are loaded already, and what it needs."""
-        return self.there.union(self.needs)
+
+class Load(Attempt):
+    """A module and a kernel, and nothing else: what most stages look at. What several ask for is worked out once.
+
+    :ivar module: the module as that kernel reads it
+    """
+
+    def __init__(self, terms: Terms, module: Module) -> None:
+        super().__init__(terms)
+        self.module = module
 
     @cached_property
     def recorded(self) -> RecordedVersions:
@@ -148,12 +127,6 @@ class Load:
         if self.version.since(4, 13) and self.module.info_name is not None:
             return self.module.info_name
         return self.module.name
-
-    @property
-    def knows_absent(self) -> bool:
-        """Whether a symbol that nothing has is known not to be there: insmod sees but the kernel's own."""
-        symbols = self.target.symbols
-        return symbols is not None and (symbols.complete or (symbols.names_kernel and self.loader != "modprobe"))
 
     @cached_property
     def own_build(self) -> bool:
@@ -184,7 +157,6 @@ def once(question: Callable[[Load], Asked]) -> Callable[[Load], Asked]:
 
 
 Answer = Finding | Unknown
-Stage = Callable[[Load], Iterator[Answer]]
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -192,7 +164,11 @@ class Prediction:
     """What the target does with the module, up to the moment it would call the module's init function; not to be
     changed, as `Finding`."""
 
-    module: Module
+    path: str
+    name: str
+    """the module's, in struct module"""
+    error: str | None
+    """why the file is no kernel module at all"""
     verdict: Verdict
     errno: str | None
     message: str | None
@@ -219,6 +195,8 @@ class Prediction:
     """the once-only lines (`LogLine.once`) that the kernel has printed after this load"""
     proprietary: bool = False
     """whether the module counts as proprietary, by its licence or for what it uses"""
+    module: Module | None = None
+    """the module's facts; None where they were let go, of many"""
     causes: tuple[Cause, ...] = ()
     """what explains it best first; filled in by advice/"""
     force: str = ""
@@ -227,7 +205,7 @@ class Prediction:
     """what of the board would decide the checks that are open, the shortest list; filled in by advice/"""
 
     def __repr__(self) -> str:
-        return f"<Prediction {self.module.path}: {self.verdict}{f' ({self.errno})' if self.errno else ''}>"
+        return f"<Prediction {self.path}: {self.verdict}{f' ({self.errno})' if self.errno else ''}>"
 
 
 def line(text: str, order: int = 0, once: str | None = None) -> LogLine:

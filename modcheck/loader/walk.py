@@ -6,10 +6,16 @@ stage that refuses; what comes later is judged all the same, so that one run sho
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from functools import lru_cache
+from typing import Any, NamedTuple
 
+from ..errors import ModcheckError
+from ..target.facts import Target
 from ..version import Version
-from .facts import Stage
+from .concerns import Stage, concern_of
+from .errnos import LOADERS
+from .facts import Answer, Finding, Terms
 from .stages.already_loaded import already_loaded
 from .stages.arch import arch
 from .stages.blacklist import blacklist
@@ -76,6 +82,17 @@ EPOCHS: tuple[tuple[tuple[int, int, int], tuple[Stage, ...]], ...] = (
 )  # fmt: skip
 
 
+#: one version of each shape of the load path: what they agree on holds for a kernel whose version is not known
+EVERY_SHAPE = (
+    NEWEST, Version(6, 17, 0), Version(6, 14, 0), Version(6, 12, 117), Version(6, 6, 0), Version(6, 1, 176),
+    Version(5, 15, 100), Version(5, 10, 200), Version(5, 4, 200), Version(4, 19, 200), Version(4, 4, 0),
+    Version(3, 10, 0), Version(2, 6, 39), Version(2, 6, 32),
+)  # fmt: skip
+
+#: rules behind which nothing of the file can be judged
+_FINAL = ("elf-format", "compression")
+
+
 @lru_cache(maxsize=64)
 def stages(version: Version) -> tuple[Stage, ...]:
     """The stages of that version's load path in their order; what modprobe does comes before them."""
@@ -83,3 +100,54 @@ def stages(version: Version) -> tuple[Stage, ...]:
         version = Version(5, 13, 0)
     found = next((stages for since, stages in EPOCHS if version.since(*since)), EPOCHS[-1][1])
     return (depmod, dependency, module_support, compression, *found, proof)
+
+
+class Placed(NamedTuple):
+    """A stage of a walk."""
+
+    place: int
+    stage: Stage
+    is_concerned: Callable[[Any], object] | None
+    """of which modules it may find anything; None: of any"""
+
+
+class Walk:
+    """The way through the load path of one kernel: the stages that have something to say about it, in their order.
+
+    :ivar alone: those that look at the module alone
+    :ivar among: those that look at other modules
+    """
+
+    def __init__(self, terms: Terms) -> None:
+        self.terms = terms
+        self.alone: list[Placed] = []
+        self.among: list[Placed] = []
+        for place, stage in enumerate(stages(terms.version)):
+            concern = concern_of(stage)
+            if terms.version.since(*concern.since) and (concern.targets is None or concern.targets(terms.target)):
+                (self.among if concern.others else self.alone).append(Placed(place, stage, concern.modules))
+
+    def decides(self, answer: Answer) -> bool:
+        """Whether the kernel refuses a module for this."""
+        return isinstance(answer, Finding) and answer.level == "error" and answer.rule not in self.terms.ignore
+
+    def ends(self, answer: Answer) -> bool:
+        """Whether nothing behind this is looked at."""
+        final = isinstance(answer, Finding) and answer.level == "error" and answer.rule in _FINAL
+        return final or (self.terms.until_refused and self.decides(answer))
+
+
+def walks_of(target: Target, *, loader: str = "modprobe", ignore: Collection[str] = (), **how: Any) -> tuple[Walk, ...]:
+    """The walk of a kernel; where its version is not known, one for each shape of the load path.
+
+    :param how: the other fields of `Terms`
+    :raises ModcheckError: `loader` is none of `LOADERS`
+    """
+    if loader not in LOADERS:
+        raise ModcheckError("loader", f"{loader!r} is none of {', '.join(LOADERS)}")
+    versions = EVERY_SHAPE if target.version is None else (min(target.version, NEWEST, key=_series),)
+    return tuple(Walk(Terms(target, version, loader=loader, ignore=frozenset(ignore), **how)) for version in versions)
+
+
+def _series(version: Version) -> tuple[int, int]:
+    return version[0], version[1]

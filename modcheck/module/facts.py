@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import compress
 from operator import add
-from typing import TYPE_CHECKING, NamedTuple, TypeVar, overload
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar, overload
 
 from ..arch import Endianness
 from ..version import Version
@@ -394,7 +394,14 @@ class Module:
         return frozenset(value for key, value in self.modinfo if key == "import_ns")
 
 
-def exports_by_name(modules: Iterable[Module]) -> dict[str, list[Export]]:
+class Exporter(Protocol):
+    """What exports symbols."""
+
+    @property
+    def exports(self) -> tuple[Export, ...]: ...
+
+
+def exports_by_name(modules: Iterable[Exporter]) -> dict[str, list[Export]]:
     """What the modules export: by symbol, in their order."""
     found: dict[str, list[Export]] = {}
     for module in modules:

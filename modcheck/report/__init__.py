@@ -94,7 +94,7 @@ class Totals:
         if not isinstance(result, Prediction):
             self.errors += 1
             return
-        if result.module.error:
+        if result.error:
             self.errors += 1
         else:
             self.verdicts[result.verdict] += 1

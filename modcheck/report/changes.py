@@ -108,10 +108,10 @@ def _option(one: OptionChange) -> dict[str, Any]:
 def _module(one: Judged | tuple[str, str]) -> dict[str, Any]:
     if not isinstance(one, Judged):
         return {"path": one[0], "error": f"{one[0]}: {one[1]}"}
-    module = one.new.module
-    entry: dict[str, Any] = {"path": module.path, "name": module.name}
-    if module.error:
-        entry["error"] = f"{module.path}: {module.error}"
+    new = one.new
+    entry: dict[str, Any] = {"path": new.path, "name": new.name}
+    if new.error:
+        entry["error"] = f"{new.path}: {new.error}"
     return {
         **entry,
         "old": one.old.verdict,
@@ -167,7 +167,7 @@ def _name(target: Target) -> str:
 
 
 def _modules(update: Update, style: Style, verbose: bool) -> list[str]:
-    judged = [one for one in update.modules if isinstance(one, Judged) and not one.new.module.error]
+    judged = [one for one in update.modules if isinstance(one, Judged) and not one.new.error]
     if not judged:
         return []
     breaking = [one for one in judged if one.breaks]
@@ -177,7 +177,7 @@ def _modules(update: Update, style: Style, verbose: bool) -> list[str]:
     counts = [f"{len(refused)} are refused by both"] if refused else []
     counts += [f"{len(unknown)} are unknown"] if unknown else []
     lines = [", ".join([f"modules: {len(breaking)} of {len(judged)} break", *counts])]
-    folder = _folder_of([one.new.module.path for one in judged])
+    folder = _folder_of([one.new.path for one in judged])
     if folder:
         lines[0] += f" (all below {folder})"
     shown = breaking if verbose else breaking[: 2 * SHOWN]
@@ -187,7 +187,7 @@ def _modules(update: Update, style: Style, verbose: bool) -> list[str]:
         rules = ", ".join(dict.fromkeys(finding.rule for finding in one.new.findings if finding.level == "error"))
         rules += f" ({one.new.failed_in})" if one.new.failed_in else ""
         why = f"{rules}: {listed}" if names else rules
-        path = one.new.module.path.removeprefix(folder).lstrip("/") if folder else one.new.module.path
+        path = one.new.path.removeprefix(folder).lstrip("/") if folder else one.new.path
         lines.append(f"  {path}: {style.verdict('refused')} ({one.new.errno}), {why}")
     lines += [f"  … and {len(breaking) - len(shown)} more (-v shows all)"] if len(shown) < len(breaking) else []
     if breaking:
@@ -202,7 +202,7 @@ def _modules(update: Update, style: Style, verbose: bool) -> list[str]:
     for what, found in others:
         if found:
             shown = found if verbose else found[:SHOWN]
-            paths = [one.new.module.path.removeprefix(folder).lstrip("/" if folder else "") for one in shown]
+            paths = [one.new.path.removeprefix(folder).lstrip("/" if folder else "") for one in shown]
             rest = len(found) - len(paths)
             lines.append(f"  {what}: {', '.join(paths)}" + (f" and {rest} more" if rest else ""))
     return [*lines, ""]

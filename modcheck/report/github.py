@@ -24,9 +24,9 @@ def entry(result: Result, context: Context) -> str:
     """The commands of one module; none for one that loads without complaint."""
     if not isinstance(result, Prediction):
         return _command("error", result[0], _NONE, result[1])
-    path = result.module.path
-    if result.module.error:
-        return _command("error", path, _NONE, result.module.error)
+    path = result.path
+    if result.error:
+        return _command("error", path, _NONE, result.error)
     commands = []
     if result.verdict == "refused":
         commands = _refusals(result, context)
@@ -56,7 +56,7 @@ def failure(reason: str, loader: str, modcheck_version: str) -> str:
 
 def _refusals(one: Prediction, context: Context) -> list[str]:
     """The refusal with the kernel's lines and what explains it; then what else would be refused, and why."""
-    found, causes, path = refusing(one), told(one, verbose=context.verbose), one.module.path
+    found, causes, path = refusing(one), told(one, verbose=context.verbose), one.path
     says = said(one, verbose=context.verbose)
     lines = [*([headed(found)] if found else []), *says.lines, *says.remarks]
     lines += explanation(causes[0]) if causes else []

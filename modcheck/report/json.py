@@ -63,10 +63,9 @@ def _module_entry(one: Result) -> dict[str, Any]:
     if not isinstance(one, Prediction):
         path, reason = one
         return {"path": path, "error": f"{path}: {reason}"}
-    module = one.module
-    entry: dict[str, Any] = {"path": module.path, "name": module.name}
-    if module.error:
-        entry["error"] = f"{module.path}: {module.error}"
+    entry: dict[str, Any] = {"path": one.path, "name": one.name}
+    if one.error:
+        entry["error"] = f"{one.path}: {one.error}"
     entry.update(verdict=one.verdict, first=one.first)
     if one.earlier_unknown:
         entry["earlier_unknown"] = list(one.earlier_unknown)

@@ -27,10 +27,10 @@ def entry(result: Result, context: Context) -> str:
     if not isinstance(result, Prediction):
         path, reason = result
         return _case(path, suite, _part("error", "unreadable", reason))
-    path = result.module.path
+    path = result.path
     text = whole(result, verbose=context.verbose)
-    if result.module.error:
-        return _case(path, suite, _part("error", result.errno or "", result.module.error, text))
+    if result.error:
+        return _case(path, suite, _part("error", result.errno or "", result.error, text))
     if result.verdict == "refused":
         found = refusing(result)
         summary = headed(found) if found else f"refused{outcome(result, context.target)}"

@@ -26,9 +26,9 @@ def entry(result: Result, context: Context) -> str:
     """One item of the list, ticked if the module loads."""
     if not isinstance(result, Prediction):
         return f"- [ ] {_code(result[0])} **error**: {_escaped(result[1])}\n"
-    path = _code(result.module.path)
-    if result.module.error:
-        return f"- [ ] {path} **error**: {_escaped(result.module.error)}\n"
+    path = _code(result.path)
+    if result.error:
+        return f"- [ ] {path} **error**: {_escaped(result.error)}\n"
     told_so = _escaped(outcome(result, context.target))
     if result.verdict == "loads":
         return f"- [x] {path} loads{told_so}\n" + _indented(_warnings(result))

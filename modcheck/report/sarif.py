@@ -33,9 +33,9 @@ def entry(result: Result, context: Context) -> str:
     if not isinstance(result, Prediction):
         path, reason = result
         return _NOTIFICATION + _dump(_notification(f"{path}: {reason}", path))
-    path = result.module.path
-    if result.module.error:
-        return _NOTIFICATION + _dump(_notification(f"{path}: {result.module.error}", path))
+    path = result.path
+    if result.error:
+        return _NOTIFICATION + _dump(_notification(f"{path}: {result.error}", path))
     return ",\n".join(map(_dump, _results(result, context)))
 
 
@@ -136,7 +136,7 @@ def _result(
     ignored: bool = False,
 ) -> dict[str, Any]:
     """A result about a module; `seen` counts those of each rule. What did not fail has no level (§3.27.10)."""
-    path = one.module.path
+    path = one.path
     seen[rule] += 1
     identity = hashlib.sha256(os.fsencode(f"{rule}\0{path}")).hexdigest()[:16]
     return {
@@ -150,7 +150,7 @@ def _result(
         "partialFingerprints": {"primaryLocationLineHash": f"{identity}:{seen[rule]}"},
         # either all results have it or none (§3.27.23)
         "suppressions": [{"kind": "external", "justification": "--ignore"}] if ignored else [],
-        "properties": {"module": printable(one.module.name), "verdict": one.verdict, "errno": one.errno},
+        "properties": {"module": printable(one.name), "verdict": one.verdict, "errno": one.errno},
     }
 
 

@@ -17,7 +17,7 @@ from .words import CAPTURE, CAPTURED, NEVER, SHOWN, missing, outcome, printable,
 
 def entry(result: Result, context: Context) -> str:
     """What is said of one module; nothing of a file that is none, which is told on stderr."""
-    if not isinstance(result, Prediction) or result.module.error:
+    if not isinstance(result, Prediction) or result.error:
         return ""
     return _module(result, context.target, context.loader, context.style, context.verbose)
 
@@ -88,7 +88,7 @@ def _open_questions(one: Prediction, target: Target) -> list[str]:
 
 
 def _headline(one: Prediction, target: Target, style: Style) -> str:
-    return f"{one.module.path}: {style.verdict(one.verdict)}{outcome(one, target)}"
+    return f"{one.path}: {style.verdict(one.verdict)}{outcome(one, target)}"
 
 
 def _quote(who: str, text: str) -> str:
@@ -97,12 +97,12 @@ def _quote(who: str, text: str) -> str:
 
 def _quotes(one: Prediction, loader: str, style: Style, verbose: bool) -> list[str]:
     """What insmod, modprobe and dmesg say."""
-    path = one.module.path
+    path = one.path
     words = [_quote("insmod says", f"insmod: ERROR: could not insert module {path}: {one.insmod_message}")]
     if loader == "busybox":
         words = [_quote("insmod says", f"insmod: can't insert '{path}': {one.message}")]
     if loader == "modprobe":
-        words.append(_quote("modprobe says", f"modprobe: ERROR: could not insert '{one.module.name}': {one.message}"))
+        words.append(_quote("modprobe says", f"modprobe: ERROR: could not insert '{one.name}': {one.message}"))
     says = said(one, verbose=verbose)
     lines = [*map(style.strong, says.lines), *says.remarks]
     words += [_quote("" if index else "dmesg says", text) for index, text in enumerate(lines)]

@@ -105,7 +105,7 @@ def said(one: Prediction, *, verbose: bool) -> Said:
             (found for found in one.findings if found.level == "error" and "log_known" in found.details), None
         )
         if silent:
-            lines = [f"{one.module.name}: version magic '{silent.details['module']}' should be '…'"]
+            lines = [f"{one.name}: version magic '{silent.details['module']}' should be '…'"]
             remarks.append("(what stands for … is not known to the letter)")
         else:
             remarks.append("nothing: the kernel refuses without a word")

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..facts import Answer, Finding, Load
+from ..among import LoadAmong
+from ..concerns import concerns
+from ..facts import Answer, Finding
 
 RULE = "already-loaded"
 
 
-def already_loaded(load: Load) -> Iterator[Answer]:
+@concerns(others=True)
+def already_loaded(load: LoadAmong) -> Iterator[Answer]:
     """The name in struct module among those loaded."""
-    if load.module.name not in load.loaded:
+    if load.links.name not in load.loaded:
         return
     if load.loader == "modprobe":
-        yield Finding(RULE, "note", f"a module named {load.module.name} is already loaded: modprobe does nothing then")
+        yield Finding(RULE, "note", f"a module named {load.links.name} is already loaded: modprobe does nothing then")
     else:
-        yield Finding(RULE, "error", f"a module named {load.module.name} is already loaded", "EEXIST")
+        yield Finding(RULE, "error", f"a module named {load.links.name} is already loaded", "EEXIST")

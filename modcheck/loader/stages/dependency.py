@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..facts import Answer, Finding, Load, LogLine, Unknown
+from ..among import LoadAmong
+from ..concerns import concerns
+from ..facts import Answer, Finding, LogLine, Unknown
 
 if TYPE_CHECKING:
     from ...target.modules_dir import ModulesDir
@@ -18,12 +20,13 @@ if TYPE_CHECKING:
 RULE = "dependency"
 
 
-def dependency(load: Load) -> Iterator[Answer]:
+@concerns(others=True)
+def dependency(load: LoadAmong) -> Iterator[Answer]:
     """The first dependency that is refused, with its errno and lines; what modprobe does beside."""
     if load.target.modules is not None and load.loader == "modprobe":
         yield from _configured(load, load.target.modules)
     if load.cycle:
-        yield Unknown(RULE, f"which of {load.module.name} and {load.cycle} is loaded first: each needs the other")
+        yield Unknown(RULE, f"which of {load.links.name} and {load.cycle} is loaded first: each needs the other")
     if load.rivals:
         names = ", ".join(load.rivals)
         yield Unknown(
@@ -41,13 +44,13 @@ def dependency(load: Load) -> Iterator[Answer]:
                 yield Unknown(RULE, f"for {name} ({unknown.rule}): {unknown.needs}")
 
 
-def _configured(load: Load, modules: ModulesDir) -> Iterator[Answer]:
+def _configured(load: LoadAmong, modules: ModulesDir) -> Iterator[Answer]:
     """What the board's modprobe.d and modules.softdep say of the module."""
-    if gone := ", ".join(name for name in modules.gone(load.module.path) if name not in load.dependencies):
+    if gone := ", ".join(name for name in modules.gone(load.links.path) if name not in load.dependencies):
         summary = f"modules.dep names {gone}, which is not there: modprobe loads nothing first; run depmod"
         yield Finding(RULE, "warning", summary)
-    command = modules.modprobe.install(load.module.name)
-    if command and not any(modules.softdeps(load.module.name)):
+    command = modules.modprobe.install(load.links.name)
+    if command and not any(modules.softdeps(load.links.name)):
         yield Unknown(RULE, f"what the command does that modprobe.d has in place of loading the module: {command}")
     for name, verdict in load.softdeps:
         outcome = "loads" if verdict == "loads" else "need not load"

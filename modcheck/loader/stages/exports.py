@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...module.facts import SHN_UNDEF
 from ...target.symvers import KERNEL
 from .. import needs
+from ..among import LoadAmong
 from ..concerns import concerns
 from ..facts import Answer, Finding, Load, Unknown, line
+from ..visible import View
 from .force import force_load
 from .symbols import looked_up
 
@@ -35,35 +38,36 @@ def export_versions(load: Load) -> Iterator[Answer]:
         )
 
 
-@concerns(modules=lambda module: module.exports)
-def duplicate_export(load: Load) -> Iterator[Answer]:
+@concerns(modules=lambda links: links.exports, others=True)
+def duplicate_export(load: LoadAmong) -> Iterator[Answer]:
     """A symbol that the kernel, or a module loaded at that time, exports already."""
-    for export in load.view.clashing:
+    for export in load.links.exports:
         for other in load.view.find(export.name):
-            if other.owner == load.module.name:
+            if other.owner == load.links.name:
                 continue
             owner = "kernel" if other.owner == KERNEL else other.owner
             if other.owner != KERNEL and other.owner not in load.present:
                 continue
-            text = f"{load.module.name}: exports duplicate symbol {export.name} (owned by {owner})"
+            text = f"{load.links.name}: exports duplicate symbol {export.name} (owned by {owner})"
             summary = f"exports {export.name}, which {owner} exports already"
             details = {"symbol": export.name, "owner": other.owner}
             yield Finding(DUPLICATE_RULE, "error", summary, "ENOEXEC", (line(text),), details)
             return
     # modpost lets no symbol be exported twice within one build
-    if not load.knows_absent and not load.own_build and not _knows_exporters(load):
+    if not load.knows_absent and not load.links.own_build and not _knows_exporters(load):
         yield Unknown(DUPLICATE_RULE, needs.SYMVERS)
 
 
-def _knows_exporters(load: Load) -> bool:
+def _knows_exporters(load: LoadAmong) -> bool:
     """Whether the exports of all that is there by then are known: the kernel's own, and those of the modules that are
     loaded first, which are all at hand if everything that each imports is found."""
     symbols = load.target.symbols
     if symbols is None or not symbols.names_kernel:
         return False
-    first = [load.view.visible.module(name) for name in load.needs]
-    views = [load.view, *(load.see(module) for module in first if module)]
-    names = ((view, looked_up(load, name)) for view in views for name in view.module.imports)
+    first = [load.view.visible.member(name) for name in load.needs]
+    views = [load.view, *(View(load.view.visible, one.links) for one in first if one)]
+    wanted = ((view, one) for view in views if view.links.imports for one in view.links.imports.open)
+    names = ((view, looked_up(load, one.name)) for view, one in wanted if one.shndx == SHN_UNDEF)
     return (
         None not in first
         and not any(view.opaque for view in views)

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ...module.facts import Parameter
-from ..facts import Answer, Finding, Load, Unknown, line
+from ..among import LoadAmong
+from ..concerns import concerns
+from ..facts import Answer, Finding, Unknown, line
 
 RULE = "parameter"
 
@@ -25,13 +27,14 @@ _BARE = ("bool", "bint", "bool_enable_only")
 _LONGEST = 1024
 
 
-def parameter(load: Load) -> Iterator[Answer]:
+@concerns(others=True)
+def parameter(load: LoadAmong) -> Iterator[Answer]:
     """Each word of the module's arguments."""
     if not load.arguments:
         return
     texts: list[str] = []
     errno = None
-    name = load.module.name
+    name = load.links.name
     for key, value in split(load.arguments):
         if (key, value) == ("--", None):
             rest = load.arguments.partition("--")[2].strip()
@@ -39,7 +42,7 @@ def parameter(load: Load) -> Iterator[Answer]:
                 texts.append(f"{name}: parameters '{rest}' after `--' ignored")
             break
         found = _find(load, key)
-        if found is None and load.module.parameters is None:
+        if found is None and load.links.parameters is None:
             yield Unknown(RULE, f"whether the module has a parameter {key}: its table is of an older kind")
         elif found is None:
             texts += _unknown_name(load, key)
@@ -82,14 +85,14 @@ def split(arguments: str) -> list[tuple[str, str | None]]:
     return words
 
 
-def _find(load: Load, name: str) -> Parameter | None:
+def _find(load: LoadAmong, name: str) -> Parameter | None:
     wanted = name.replace("-", "_")
-    return next((one for one in load.module.parameters or () if one.name.replace("-", "_") == wanted), None)
+    return next((one for one in load.links.parameters or () if one.name.replace("-", "_") == wanted), None)
 
 
-def _unknown_name(load: Load, name: str) -> tuple[str, ...]:
+def _unknown_name(load: LoadAmong, name: str) -> tuple[str, ...]:
     """What is written of a name that no parameter has."""
-    own = load.module.name
+    own = load.links.name
     if not load.version.since(3, 11):
         return (f"{own}: Unknown parameter `{name}'",)
     if name == "async_probe" and load.version.since(4, 1):
@@ -110,7 +113,7 @@ class _Fault(NamedTuple):
     said: tuple[str, ...] = ()
 
 
-def _fault(one: Parameter, value: str | None, load: Load) -> _Fault | None:
+def _fault(one: Parameter, value: str | None, load: LoadAmong) -> _Fault | None:
     if value is None:
         return None if one.type in _BARE and not one.array else _Fault("EINVAL")
     if not one.array:
@@ -123,12 +126,12 @@ def _fault(one: Parameter, value: str | None, load: Load) -> _Fault | None:
     return None
 
 
-def _fault_of_one(one: Parameter, value: str, load: Load) -> _Fault | None:
+def _fault_of_one(one: Parameter, value: str, load: LoadAmong) -> _Fault | None:
     if one.type in _BOOLEANS:
         return None if _is_boolean(value, load) else _Fault("EINVAL")
     if one.type in _NUMBERS:
         bits, signed = _NUMBERS[one.type]
-        errno = _number(value, bits or load.module.elf.bits, signed)
+        errno = _number(value, bits or load.links.bits, signed)
         return _Fault(errno) if errno else None
     size = len(value.encode("utf-8", "surrogateescape"))
     if one.type == "charp" and size > _LONGEST:
@@ -143,7 +146,7 @@ def _shown(one: Parameter, value: str | None) -> str:
     return "" if value is None else value.partition(",")[0] if one.array else value
 
 
-def _is_boolean(value: str, load: Load) -> bool:
+def _is_boolean(value: str, load: LoadAmong) -> bool:
     first, second = value[:1], value[1:2]
     letters = "yY1nN0" + ("tTfF" if load.version.since(5, 17) else "")
     return first != "" and (first in letters or (first in "oO" and second != "" and second in "nNfF"))

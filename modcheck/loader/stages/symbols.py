@@ -7,14 +7,16 @@ judged before its namespace; a GPL-only symbol does not exist for a proprietary 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...module.facts import SHN_COMMON, SHN_UNDEF, STB_WEAK, STT_REGISTER, Export, Symbol
+from ...target.symvers import KERNEL
 from ...version import Version
 from .. import needs
+from ..among import LoadAmong
 from ..concerns import concerns
-from ..facts import Answer, Finding, Level, Load, LogLine, Unknown, line
+from ..facts import Answer, Attempt, Finding, Level, Load, LogLine, RecordedVersions, Unknown, line
 from .force import DEBUG_LOCKING
 from .license import is_proprietary
 from .versions import VersionCheck, check_version, missing_refused
@@ -51,13 +53,13 @@ _MISSING = ("{names} has no CRC in the module", "{n} symbols have no CRC in the 
 class _Walk:
     """Findings of the walk, collected rule by rule while lines keep their order across rules."""
 
-    def __init__(self, load: Load) -> None:
-        self.load = load
+    def __init__(self, load: LoadAmong, recorded: RecordedVersions) -> None:
+        self.load, self.recorded = load, recorded
         self.order = 0
         self.rules: dict[tuple[str, Level], tuple[list[LogLine], list[dict[str, Any]]]] = {}
         self.errnos: dict[str, str] = {}
         self.unknown: dict[tuple[str, str], None] = {}
-        self.gpl_ok = not is_proprietary(load.module, load.version)
+        self.gpl_ok = not load.links.proprietary
         self.used_gpl = self.perhaps_gpl = False
         self.proprietary = not self.gpl_ok
 
@@ -75,7 +77,7 @@ class _Walk:
 
     def fail(self, rule: str, errno: str, name: str, details: dict[str, Any], *texts: str) -> None:
         """A symbol that could not be resolved: its own lines, then `Unknown symbol`."""
-        shown = unknown_symbol_line(self.load.module.name, name, errno, self.load.version)
+        shown = unknown_symbol_line(self.load.links.name, name, errno, self.load.version)
         if not self.load.version.since(2, 6, 36):
             errno = "ENOENT"
         self.add(rule, "error", errno, {"symbol": name, **details}, *texts, shown)
@@ -90,7 +92,7 @@ class _Walk:
             missing = rule == VERSION and all(symbol["module_crc"] is None for symbol in symbols)
             one, many = _MISSING if missing else _SUMMARIES[rule]
             shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-            license_ = self.load.module.info("license") or "unspecified"
+            license_ = self.load.links.info("license") or "unspecified"
             summary = (one if len(names) == 1 else many).format(n=len(names), names=shown, license=license_)
             errno = self.errnos.get(rule) if level == "error" else None
             yield Finding(rule, level, summary, errno, tuple(lines), {"symbols": symbols})
@@ -109,51 +111,56 @@ def unknown_symbol_line(module: str, name: str, errno: str, version: Version) ->
     return f"{module}: Unknown symbol {name} (err {number})"
 
 
-def symbols(load: Load) -> Iterator[Answer]:
+def in_question(load: Load) -> Sequence[Symbol]:
+    """The module's symbols, less those that the kernel itself exports just as the module wants them: the kernel's own
+    go before all others. Nearly all, in most modules.
+    """
+    module, target = load.module, load.target
+    symbols, tables, modversions, tied = module.symbols, target.symbols, target.modversions, target.tied
+    unproven = load.strict and tied is not None and tied.state == "assumed"
+    if tables is None or modversions is None or (modversions and not tables.has_crcs):
+        return symbols
+    if unproven or module.name == KERNEL or len(module.imports) != len(symbols):
+        return symbols
+    recorded: Mapping[str, int] = {}
+    if modversions:
+        recorded = (load.recorded.basic if load.recorded.extended is None else load.recorded.extended) or {}
+    gpl_ok = not is_proprietary(module, load.version)
+    found = []
+    for place, written in enumerate(module.imports):
+        name = written if target.arch != "ppc64" else looked_up(load, written)
+        if name is None:
+            continue
+        rows = tables.find(name)
+        settled = (
+            rows
+            and rows[0].owner == KERNEL
+            and not rows[0].namespace
+            and (gpl_ok or rows[0].gpl is False)
+            and (not modversions or (rows[0].crc is not None and recorded.get(name) == rows[0].crc))
+        )
+        if not settled:
+            found.append(symbols[place])
+    return found
+
+
+@concerns(modules=lambda links: links.imports, others=True)
+def symbols(load: LoadAmong) -> Iterator[Answer]:
     """The walk over the symbol table."""
-    if _all_agree(load):
-        return
-    walk = _Walk(load)
-    for symbol in _in_question(walk):
+    imports = load.links.imports
+    assert imports
+    walk = _Walk(load, imports.recorded)
+    # a proprietary module's symbol changes what may be used behind it
+    for symbol in imports.symbols if load.proprietary else imports.open:
         if symbol.shndx == SHN_UNDEF:
             _undefined(walk, symbol)
         elif symbol.shndx == SHN_COMMON:
             if not symbol.name.startswith("__gnu_lto"):
-                text = f"{load.module.name}: please compile with -fno-common"
+                text = f"{load.links.name}: please compile with -fno-common"
                 walk.add(COMMON, "error", "ENOEXEC", {"symbol": symbol.name}, text)
         else:
             _outside(walk, symbol)
     yield from walk.answers()
-
-
-def _all_agree(load: Load) -> bool:
-    """Whether there is nothing in question at all, as for most modules on the kernel that they were built for."""
-    module, target = load.module, load.target
-    return (
-        load.view.agrees
-        and len(module.imports) == len(module.symbols)
-        and not load.force_modversion
-        and not load.proprietary
-        and bool(target.modversions and target.symbols and target.symbols.has_crcs)
-        and not is_proprietary(module, load.version)
-    )
-
-
-def _in_question(walk: _Walk) -> Sequence[Symbol]:
-    """The symbols, less those that all agree with what is there: nearly all, in most modules."""
-    load, symbols = walk.load, walk.load.module.symbols
-    plain, imports, modversions = load.view.plain, load.module.imports, load.target.modversions
-    if plain is None or not walk.gpl_ok or load.proprietary or modversions is None or len(imports) < len(symbols):
-        return symbols
-    if not modversions:
-        return [symbols[place] for place, crc in enumerate(plain.crcs(imports)) if crc is None]
-    recorded = load.recorded.basic if load.recorded.extended is None else load.recorded.extended
-    if not recorded or not load.target.symbols or not load.target.symbols.has_crcs:
-        return symbols
-    ours, theirs = list(map(recorded.get, imports)), plain.crcs(imports)
-    if ours == theirs and None not in ours:
-        return ()
-    return [symbols[place] for place, our in enumerate(ours) if our is None or our != theirs[place]]
 
 
 @concerns((6, 16), modules=lambda module: module.import_namespaces)
@@ -170,10 +177,10 @@ def _outside(walk: _Walk, symbol: Symbol) -> None:
     """A section index beyond the table: refused since 7.0 (6.1.y, 6.12.y), an arbitrary address before."""
     load = walk.load
     version = load.version
-    last = len(load.module.elf.sections) - 1
+    last = load.links.sections - 1
     backported = version[:2] in ((6, 1), (6, 12)) and version.since(version.major, version.minor, 100)
     if version.since(7, 0) or backported:
-        text = f"{load.module.name}: Symbol {symbol.name} has an invalid section index {symbol.shndx} (max {last})"
+        text = f"{load.links.name}: Symbol {symbol.name} has an invalid section index {symbol.shndx} (max {last})"
         walk.add(INDEX, "error", "ENOEXEC", {"symbol": symbol.name}, text)
 
 
@@ -204,7 +211,7 @@ def _undefined(walk: _Walk, symbol: Symbol) -> None:
         walk.fail(UNKNOWN, "ENOENT", name, {"owner": everywhere[0].owner if everywhere else None})
 
 
-def looked_up(load: Load, name: str) -> str | None:
+def looked_up(load: Attempt, name: str) -> str | None:
     """The name under which an undefined symbol is looked for; None for powerpc's table of contents: nobody exports it
     (`dedotify()` of arch/powerpc/kernel/module_64.c)."""
     if load.target.arch != "ppc64":
@@ -212,9 +219,9 @@ def looked_up(load: Load, name: str) -> str | None:
     return None if name in (".TOC.", "TOC.") else name.removeprefix(".")
 
 
-def _ignored(load: Load, name: str) -> bool:
+def _ignored(load: LoadAmong, name: str) -> bool:
     """x86 linkers leave this one behind."""
-    return name == "_GLOBAL_OFFSET_TABLE_" and load.module.arch in ("x86_64", "i386") and load.version.since(5, 12)
+    return name == "_GLOBAL_OFFSET_TABLE_" and load.links.arch in ("x86_64", "i386") and load.version.since(5, 12)
 
 
 def _found(walk: _Walk, symbol: Symbol, name: str, row: Export) -> None:
@@ -233,7 +240,7 @@ def _inherits(walk: _Walk, symbol: Symbol, name: str, row: Export) -> bool:
     load = walk.load
     if row.owner not in load.proprietary or walk.proprietary or not load.version.since(5, 9):
         return True
-    label = load.module.name
+    label = load.links.name
     shown = f" {name}" if load.version.since(5, 19) else ""
     if walk.used_gpl:
         if symbol.bind == STB_WEAK:
@@ -261,13 +268,13 @@ def _version(walk: _Walk, name: str, row: Export) -> bool:
         walk.lacks(VERSION, needs.CRCS)
         return True
     unknown = row.inferred and row.crc is None
-    check = check_version(load.recorded, name, -1 if unknown else row.crc)
+    check = check_version(walk.recorded, name, -1 if unknown else row.crc)
     if unknown and check.outcome == "differs":
         walk.lacks(VERSION, needs.EXPORTS)
         return True
     details = {"module_crc": check.module_crc, "target_crc": row.crc, "owner": row.owner}
     if check.outcome == "differs":
-        text = f"{load.label}: disagrees about version of symbol {name}"
+        text = f"{load.links.label}: disagrees about version of symbol {name}"
         walk.fail(VERSION, "EINVAL", name, details, text)
         return False
     if check.outcome == "no-versions":
@@ -289,11 +296,11 @@ def _no_versions(walk: _Walk, name: str, details: dict[str, Any]) -> bool:
 def _missing(walk: _Walk, name: str, check: VersionCheck, details: dict[str, Any]) -> bool:
     load = walk.load
     if not load.version.since(2, 6, 26):
-        texts = (f'{load.module.name}: no version for "{name}" found: kernel tainted.', DEBUG_LOCKING)
+        texts = (f'{load.links.name}: no version for "{name}" found: kernel tainted.', DEBUG_LOCKING)
         walk.add(VERSION, "warning", None, {"symbol": name, **details}, *texts[:1], once="taint-F")
         return True
     refused = missing_refused(load, check)
-    text = f"{load.label}: no {'extended ' if check.extended else ''}symbol version for {name}"
+    text = f"{load.links.label}: no {'extended ' if check.extended else ''}symbol version for {name}"
     if refused is None:
         walk.lacks(VERSION, needs.VENDOR)
     elif refused:
@@ -307,15 +314,15 @@ def _missing(walk: _Walk, name: str, check: VersionCheck, details: dict[str, Any
 def _namespace(walk: _Walk, name: str, row: Export) -> None:
     load = walk.load
     if row.inferred and row.namespace.startswith("?"):
-        if load.version.since(5, 4) and row.namespace[1:] not in load.module.import_namespaces:
+        if load.version.since(5, 4) and row.namespace[1:] not in load.links.namespaces:
             walk.lacks(NAMESPACE, needs.EXPORTS)
         return
-    if not row.namespace or not load.version.since(5, 4) or row.namespace in load.module.import_namespaces:
+    if not row.namespace or not load.version.since(5, 4) or row.namespace in load.links.namespaces:
         return
     by_name = row.namespace.startswith("module:") and load.version.since(6, 16)
-    if by_name and _is_named(load.module.name, row.namespace.removeprefix("module:")):
+    if by_name and _is_named(load.links.name, row.namespace.removeprefix("module:")):
         return
-    text = f"{load.module.name}: module uses symbol ({name}) from namespace {row.namespace}, but does not import it."
+    text = f"{load.links.name}: module uses symbol ({name}) from namespace {row.namespace}, but does not import it."
     details = {"namespace": row.namespace, "owner": row.owner}
     allowed = load.target.option("MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS")
     if allowed is None:

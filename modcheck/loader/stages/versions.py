@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from ..facts import Load, RecordedVersions
+from ..facts import Attempt, RecordedVersions
 
 Outcome = Literal["agrees", "differs", "missing", "no-versions", "unchecked"]
 
@@ -37,7 +37,7 @@ def check_version(recorded: RecordedVersions, name: str, crc: int | None) -> Ver
     return VersionCheck("agrees" if ours == crc else "differs", ours)
 
 
-def missing_refused(load: Load, check: VersionCheck) -> bool | None:
+def missing_refused(load: Attempt, check: VersionCheck) -> bool | None:
     """Whether a symbol without an entry is refused; None where the vendor would decide, and is not known.
 
     2.6.26 to 4.8 refuse it, earlier ones and kernel.org's since 4.9 do not, Debian's of every version do. No kernel

@@ -1,0 +1,102 @@
+"""What is left of a module that has been judged alone: what others need to know of it, and what the stages that look at
+others ask. A few kB: the tables of its file are let go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ..module.facts import Export, Parameter, Symbol
+from .facts import Answer, RecordedVersions
+
+
+class Imports(NamedTuple):
+    """What a module wants of others."""
+
+    symbols: Sequence[Symbol]
+    """all that the loader looks up or refuses, in the order of the symbol table"""
+    open: Sequence[Symbol]
+    """those that the kernel's own exports do not settle"""
+    recorded: RecordedVersions
+    """the CRCs that it was built against"""
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Links:
+    """A module as one kernel reads it, as far as other modules and the stages that look at others ask."""
+
+    path: str
+    name: str
+    error: str | None
+    """why the file is no kernel module at all"""
+    label: str
+    """`Load.label`"""
+    arch: str | None
+    bits: int
+    sections: int
+    """how many its table has"""
+    modinfo: tuple[tuple[str, str], ...]
+    """without the tags that are for people"""
+    depends: tuple[str, ...] | None
+    """the modules that it says it needs; None where it does not say"""
+    imports: Imports | None
+    """None where the kernel itself exports all that it wants, just as it wants it"""
+    exports: tuple[Export, ...]
+    parameters: tuple[Parameter, ...] | None
+    """None where they are laid out as before 4.2"""
+    has_versions: bool
+    """whether it has `__versions`"""
+    proprietary: bool
+    """whether its licence makes it count as such"""
+    own_build: bool
+    """`Load.own_build`"""
+    signed: bool
+    """whether a key signed it that is known to be the kernel's"""
+    decoded: bool
+    """whether the kernel can read the file just as it lies there, compressed or not"""
+
+    @property
+    def namespaces(self) -> list[str]:
+        """Those that it imports."""
+        return [value for tag, value in self.modinfo if tag == "import_ns"]
+
+    def info(self, tag: str) -> str | None:
+        """The first value of modinfo's `tag`; None when there is none."""
+        return next((value for name, value in self.modinfo if name == tag), None)
+
+
+@dataclass(slots=True, eq=False)
+class Own:
+    """What a kernel of one version makes of a module alone."""
+
+    links: Links
+    answers: Mapping[int, tuple[Answer, ...]]
+    """by their places in the walk, of the stages that found anything"""
+    assumed: tuple[str, ...]
+
+
+@dataclass(slots=True, eq=False)
+class Alone:
+    """A module judged alone: all that is needed to judge it, and others, together."""
+
+    by_version: tuple[Own, ...]
+    """one; where the kernel's version is not known, one for each shape of the load path"""
+
+    @property
+    def links(self) -> Links:
+        """As user space reads it."""
+        return self.by_version[0].links
+
+    @property
+    def name(self) -> str:
+        return self.links.name
+
+    @property
+    def error(self) -> str | None:
+        return self.links.error
+
+    @property
+    def exports(self) -> tuple[Export, ...]:
+        return self.links.exports
