@@ -143,7 +143,7 @@ def fleet(modules: str, kernel: str) -> None:
         assert target.symbols
         _ = target.symbols.rows
         reading += time.process_time() - start
-        for prediction in predict_all(read, target, modules=modules, until_refused=True):
+        for prediction in predict_all(read, target, modules=read, until_refused=True):
             verdicts[prediction.verdict] += 1
             judged += 1
     took = time.process_time() - begun

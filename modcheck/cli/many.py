@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -167,13 +167,12 @@ class _Told(NamedTuple):
     sums: Sums
 
 
-@dataclass
 class _Together:
     """Judges modules together, and reports on them."""
 
-    question: Question
-    modules: Sequence[Alone]
-    sets: Sets
+    def __init__(self, question: Question, modules: Sequence[Alone]) -> None:
+        self.question, self.modules = question, modules
+        self.sets = Sets(modules, question.walks, question.loaded)
 
     def __call__(self, share: _Share) -> _Told:
         told = _Told([], [], Sums())
@@ -210,7 +209,7 @@ def answer(question: Question, found: Sequence[Found], jobs: int | None) -> Answ
             answers.put(place, question.parts(one))
             answers.sums.add(one, question.strict)
     modules = [one for one in read if isinstance(one, Alone)]
-    together = _Together(question, modules, Sets(modules, question.walks, question.loaded))
+    together = _Together(question, modules)
     shares = list(_shares(together.sets.groups))
     looks, left = LOOKED_INTO, []
     with progress(len(modules), "modules together") as done:

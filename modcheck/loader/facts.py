@@ -74,8 +74,7 @@ class RecordedVersions(NamedTuple):
     extended: Mapping[str, int] | None
 
 
-@dataclass(frozen=True, eq=False)
-class Terms:
+class Terms(NamedTuple):
     """One kernel of a version that is known, and how it is asked to load modules: the same for all of them."""
 
     target: Target

@@ -5,7 +5,6 @@ others ask. A few kB: the tables of its file are let go.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..module.facts import Export, Parameter, Symbol
@@ -23,8 +22,7 @@ class Imports(NamedTuple):
     """the CRCs that it was built against"""
 
 
-@dataclass(slots=True, eq=False, kw_only=True)
-class Links:
+class Links(NamedTuple):
     """A module as one kernel reads it, as far as other modules and the stages that look at others ask."""
 
     path: str
@@ -67,8 +65,7 @@ class Links:
         return next((value for name, value in self.modinfo if name == tag), None)
 
 
-@dataclass(slots=True, eq=False)
-class Own:
+class Own(NamedTuple):
     """What a kernel of one version makes of a module alone."""
 
     links: Links
@@ -77,12 +74,16 @@ class Own:
     assumed: tuple[str, ...]
 
 
-@dataclass(slots=True, eq=False)
 class Alone:
-    """A module judged alone: all that is needed to judge it, and others, together."""
+    """A module judged alone: all that is needed to judge it, and others, together.
 
-    by_version: tuple[Own, ...]
-    """one; where the kernel's version is not known, one for each shape of the load path"""
+    :ivar by_version: one; where the kernel's version is not known, one for each shape of the load path
+    """
+
+    __slots__ = ("by_version",)
+
+    def __init__(self, by_version: tuple[Own, ...]) -> None:
+        self.by_version = by_version
 
     @property
     def links(self) -> Links:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from .links import Links
+from .links import Alone
 from .visible import View, Visible
 
 #: softdep lines that lead to others are followed so far
@@ -63,50 +63,49 @@ class Orders:
 
     def __init__(self, visible: Visible) -> None:
         self.visible = visible
-        self._orders: dict[Links, Order] = {}
-        self._needed: dict[Links, Sequence[str]] = {}
+        self._orders: dict[Alone, Order] = {}
+        self._needed: dict[Alone, Sequence[str]] = {}
 
-    def order(self, links: Links) -> Order:
+    def order(self, one: Alone) -> Order:
         """What must be loaded before a module, less what is loaded already."""
-        if links not in self._orders:
-            line = self.visible.line(links)
-            found = self._searched(links) if line is None else Order(line, known=True)
-            self._orders[links] = found
-        return self._orders[links]
+        if one not in self._orders:
+            line = self.visible.line(one.links)
+            self._orders[one] = self._searched(one) if line is None else Order(line, known=True)
+        return self._orders[one]
 
-    def _searched(self, links: Links) -> Order:
+    def _searched(self, one: Alone) -> Order:
         """As depmod would have it."""
 
         def needed(name: str) -> Sequence[str] | None:
             other = self.visible.member(name)
-            return None if other is None or self.visible.line(other.links) is not None else self._of(other.links)
+            return None if other is None or self.visible.line(other.links) is not None else self._of(other)
 
         def before(name: str) -> Sequence[str]:
             other = self.visible.member(name)
             return (other and self.visible.line(other.links)) or ()
 
-        return depth_first(links.name, self._of(links), needed, before)
+        return depth_first(one.name, self._of(one), needed, before)
 
-    def _of(self, links: Links) -> Sequence[str]:
+    def _of(self, one: Alone) -> Sequence[str]:
         """The modules whose symbols a module uses, in the order of first use, less what is loaded already."""
-        if links not in self._needed:
-            owners = View(self.visible, links).owners
-            self._needed[links] = [name for name in owners if name not in self.visible.loaded]
-        return self._needed[links]
+        if one not in self._needed:
+            owners = View(self.visible, one.links).owners
+            self._needed[one] = [name for name in owners if name not in self.visible.loaded]
+        return self._needed[one]
 
-    def tried_before(self, links: Links) -> tuple[str, ...]:
+    def tried_before(self, one: Alone) -> tuple[str, ...]:
         """The same, with what softdep lines add before and after each: all that modprobe tries to load before it."""
-        names = self.order(links).names
+        names = self.order(one).names
         modules = self.visible.target.modules
         if modules is None or not self.visible.modprobe:
             return names
         tried: dict[str, None] = {}
-        asked = {links.name}
+        asked = {one.name}
 
         def fill(name: str, depth: int) -> None:
             for other in modules.softdeps(name).pre:
                 ask(other, depth)
-            if name != links.name:
+            if name != one.name:
                 tried[name] = None
                 for other in modules.softdeps(name).post:
                     ask(other, depth)
@@ -116,10 +115,10 @@ class Orders:
             if name in asked or name in self.visible.loaded or not found or depth > _DEEPEST:
                 return
             asked.add(name)
-            for other in (*self.order(found.links).names, name):
+            for other in (*self.order(found).names, name):
                 fill(other, depth + 1)
 
         for name in names:
             fill(name, 0)
-        fill(links.name, 0)
-        return tuple(name for name in tried if name != links.name)
+        fill(one.name, 0)
+        return tuple(name for name in tried if name != one.name)

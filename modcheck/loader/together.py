@@ -76,9 +76,9 @@ class Together:
         :param version: the place of the kernel's version among `walks`
         """
         already, proprietary = self.already, self.proprietary
-        order = self.orders.order(one.links)
+        order = self.orders.order(one)
         judged: dict[str, Prediction] = {}
-        for name in self.orders.tried_before(one.links):
+        for name in self.orders.tried_before(one):
             if other := self.visible.member(name):
                 before = judged[name] = self._for_another(other, version, already, proprietary)
                 already |= before.spent
@@ -127,7 +127,7 @@ class Together:
     def _after(self, name: str, first: str) -> bool:
         """Whether a module needs another."""
         member = self.visible.member(name)
-        return member is not None and first in self.orders.order(member.links).names
+        return member is not None and first in self.orders.order(member).names
 
     def _load(
         self,
@@ -142,7 +142,7 @@ class Together:
         softdeps: tuple[tuple[str, Verdict], ...] = (),
     ) -> LoadAmong:
         links = one.by_version[version].links
-        needs = self.orders.order(one.links).names
+        needs = self.orders.order(one).names
         return LoadAmong(
             self.walks[version].terms,
             View(self.visible, links),
