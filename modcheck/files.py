@@ -13,19 +13,18 @@ import stat
 import sys
 from collections.abc import Callable, Collection
 from io import BytesIO
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any, Protocol
 
 from .errors import UnreadableError
 from .roots import forget, on_disk, root_of
-
-if TYPE_CHECKING:
-    from .archives import Archive
 
 #: most bytes that a file may have once decompressed: twice the largest uncompressed kernel module or image known
 LIMIT = 512 << 20
 
 #: how the names of modules end
 SUFFIXES = (".ko", ".ko.gz", ".ko.xz", ".ko.zst")
+#: and what signed ones end with (scripts/sign-file); here, since their reader is imported for those alone
+SIGNATURE_MARKER = b"~Module signature appended~\n"
 
 #: a pipe is not waited for; Windows would change the ends of lines
 _READING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -33,16 +32,30 @@ _READING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC",
 _GZIP, _XZ, _ZSTD = b"\x1f\x8b", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"
 
 
+class FileSystem(Protocol):
+    """What can be mounted: `archives.Archive`, which says what its methods do; names are relative to its root."""
+
+    packages: bool
+
+    def is_file(self, name: str) -> bool: ...
+    def is_folder(self, name: str) -> bool: ...
+    def dead_link(self, name: str) -> str | None: ...
+    def real_name(self, name: str) -> str: ...
+    def listed(self, name: str) -> list[str]: ...
+    def below(self, name: str) -> list[str]: ...
+    def read(self, name: str, path: str) -> bytes: ...
+
+
 #: archives by the absolute path under which their content is found
-_mounted: dict[str, Archive] = {}
+_mounted: dict[str, FileSystem] = {}
 
 
-def mount(path: str | os.PathLike[str], archive: Archive) -> None:
+def mount(path: str | os.PathLike[str], archive: FileSystem) -> None:
     """Let paths that begin with `path` lead into `archive`, for the rest of the run."""
     _mounted[os.path.abspath(path)] = archive
 
 
-def _inside(path: str | os.PathLike[str]) -> tuple[Archive, str] | None:
+def _inside(path: str | os.PathLike[str]) -> tuple[FileSystem, str] | None:
     """The archive that `path` leads into, and the name there; None for a path on the disk."""
     if not _mounted:
         return None

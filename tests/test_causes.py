@@ -27,9 +27,8 @@ from test_judge import at, with_config
 from modcheck import Prediction, Target, predict, read_module, read_target
 from modcheck.cli.adviser import Adviser
 from modcheck.files import read_plain
-from modcheck.target import read_symvers
+from modcheck.target import read_config, read_symvers
 from modcheck.target.certificates import read_certificate
-from modcheck.target.kconfig import read_config
 
 DATA = Path(__file__).parent / "data"
 RK3588, CRCS = SAMPLES / "rk3588", SAMPLES / "rk3588-modversions"

@@ -14,8 +14,9 @@ from rewrite import with_modinfo
 
 from modcheck import predict, read_module, read_target
 from modcheck.errors import TargetError
+from modcheck.target import read_symvers
 from modcheck.target.ksymtab import kernel_exports
-from modcheck.target.symvers import Symvers, read_symvers, render
+from modcheck.target.symvers import Symvers, render
 
 FOLDER = Path(__file__).parent / "data/ksymtab"
 INDEX = json.loads((FOLDER / "index.json").read_text())

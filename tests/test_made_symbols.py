@@ -11,9 +11,9 @@ from conftest import SAMPLES
 
 from modcheck.arch import ARCHES
 from modcheck.module import read_module
-from modcheck.target.kconfig import Config, read_config
+from modcheck.target import read_config, read_symvers
+from modcheck.target.kconfig import Config
 from modcheck.target.made_symbols import SYMBOL_OPTIONS, TABLE, Made, options_of, rows_of
-from modcheck.target.symvers import read_symvers
 
 TREES = sorted(path.parent for path in SAMPLES.glob("*/tree/Module.symvers*"))
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from ..arch import arch_of_machine
 from ..errors import UnreadableError
-from ..files import compression, decompress, read_bytes
+from ..files import SIGNATURE_MARKER, compression, decompress, read_bytes
 from .elf import Image, machine_name
-from .facts import SHF_ALLOC, SHT_NOBITS, SIGNATURE_MARKER, Elf, Export, Header, Module, Section, Symbol
+from .facts import SHF_ALLOC, SHT_NOBITS, Elf, Export, Header, Module, Section, Symbol
 from .relocations import read_relocations
 from .tables import (
     count_unnamed_versions,

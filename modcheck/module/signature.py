@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
-from .facts import SIGNATURE_MARKER
+from ..files import SIGNATURE_MARKER
 
 _STRUCTURE = 12
 _ID_PKCS7 = 2

@@ -17,9 +17,10 @@ from .against import Against, one_target
 from .certificates import read_certificate
 from .collect import Collector
 from .facts import Symbols, Target
-from .kconfig import Config, is_config, read_config
+from .kconfig import Config, is_config
+from .kinds import read_config, read_symvers
 from .sources import release_given, sort_sources
-from .symvers import Symvers, is_symvers, read_symvers
+from .symvers import Symvers, is_symvers
 from .vendor import VENDORS
 from .vermagic import with_blank
 

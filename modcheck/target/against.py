@@ -15,7 +15,8 @@ from ..files import real_path
 from .builds import Build, Standing, Survey, Tie, Witness, crcs_of, differing, tie, witness_of, witnesses_of
 from .collect import Collector
 from .facts import Symbols, Target
-from .symvers import Symvers, read_symvers
+from .kinds import read_symvers
+from .symvers import Symvers
 from .tree import Tree, is_tree
 
 if TYPE_CHECKING:

@@ -18,10 +18,11 @@ from ..module.facts import Export
 from .btf import read_btf
 from .facts import is_true
 from .notes import build_id
-from .sources import CAPTURE, CAPTURE_END
 from .symvers import KERNEL, Symvers, render
 
-#: what a capture begins with; a later form has another number
+#: what `modcheck capture` begins and ends with
+CAPTURE, CAPTURE_END = "modcheck/capture", "modcheck/missing"
+#: what is in its first file; a later form has another number
 _FORM = "modcheck capture 1"
 _EXPORT = re.compile(rb"(?m)^\S+ \S __ksymtab_(\S+)$")
 

@@ -13,10 +13,10 @@ from io import BytesIO
 from typing import NamedTuple
 
 from ..errors import ModcheckError
-from ..files import is_file, read_plain
-from ..module.facts import SIGNATURE_MARKER
-from .kconfig import Config, read_config
-from .symvers import Symvers, read_symvers
+from ..files import SIGNATURE_MARKER, is_file, read_plain
+from .kconfig import Config
+from .kinds import read_config, read_symvers
+from .symvers import Symvers
 from .tree import Tree, is_tree
 from .vermagic import compose
 

@@ -19,7 +19,8 @@ from .builds import Build, Standing, Tie, crcs_of
 from .builtin import Builtin, read_builtin
 from .certificates import Certificate, signed_by
 from .facts import Symbols, Target
-from .kconfig import Config, read_config
+from .kconfig import Config
+from .kinds import read_config, without_modules
 from .symvers import Symvers
 from .tree import Tree
 from .vendor import find_vendor
@@ -393,6 +394,8 @@ class Collector:
         from .modules_dir import ModulesDir, installed_modules
 
         modules = installed_modules(path, self.notes)
+        if not modules:
+            raise TargetError(path, without_modules(path))
         self.sources.append(path)
         own = os.path.join(path, "kernel", "")
         self.read_reference([one for one in modules if one.startswith(own)] or modules)

@@ -13,7 +13,8 @@ from ..btf import HEADER, Btf
 from ..files import read_bytes
 from .certificates import Certificate, parse_certificate
 from .kconfig import Config
-from .ksymtab import Table, kernel_table
+from .ksymtab import kernel_table
+from .ksymtab_table import Table
 from .notes import build_id
 from .plain import arch_by_header
 from .streams import StreamError, unpack_stream

@@ -6,15 +6,13 @@ is told by its missing header and refused.
 
 from __future__ import annotations
 
-import os
 import re
 from functools import cached_property
 
 from ..arch import Endianness
 from ..errors import TargetError
-from ..files import beginning, read_plain
+from ..files import beginning
 from ..version import Version, parse_version
-from .kinds import but
 
 # since 3.x "# Linux/arm64 6.1.99 Kernel Configuration"; before, "# Linux kernel version: 2.6.18"
 _HEADER = re.compile(r"^# (?:Linux/(\S+) (\d\S*) Kernel Configuration|Linux kernel version: (\d\S*))", re.MULTILINE)
@@ -45,7 +43,7 @@ class Config:
                 raise TargetError(
                     path, "no .config of a built kernel: the header naming its version is missing (a defconfig?)"
                 )
-            raise TargetError(path, f"no kernel .config{but(path, 'to --config')}")
+            raise TargetError(path, "no kernel .config")
         self.version_text: str = header[2] or header[3]
         self._text = "\n" + text
         self._found: dict[str, str] = {}
@@ -108,17 +106,3 @@ def is_config(path: str) -> bool:
 def _unquoted(written: str) -> str:
     value = written.strip()
     return value[1:-1] if value.startswith('"') and value.endswith('"') and len(value) > 1 else value
-
-
-def read_config(path: str | os.PathLike[str]) -> Config:
-    """Read a `.config`, plain or compressed (`/proc/config.gz`).
-
-    :raises UnreadableError: the file cannot be read or decompressed
-    :raises TargetError: it is no `.config`
-    """
-    if os.path.isdir(path) and (told := but(path, "to --config")):
-        raise TargetError(path, f"no kernel .config{told}")
-    data = read_plain(path)
-    if b"\0" in data[:512]:  # a tar has the text of what is in it
-        raise TargetError(path, f"no kernel .config{but(path, 'to --config')}")
-    return Config(data.decode("utf-8", "replace"), os.fspath(path))

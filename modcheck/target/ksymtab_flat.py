@@ -18,7 +18,7 @@ from heapq import nlargest
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from .ksymtab import Layout, Table, columns, follow_crcs
+from .ksymtab_table import Layout, Table, columns, follow_crcs
 
 #: how names end that kernels of every configuration export; the whole name may be the tail of another
 _ANCHORS = (b"kfree\0", b"strlen\0", b"jiffies\0", b"module_layout\0", b"printk\0")

@@ -15,12 +15,11 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import NamedTuple
 
-from ..errors import TargetError, UnreadableError
+from ..errors import UnreadableError
 from ..files import dead_link, find_modules, in_package, is_file, list_folder, read_bytes, real_path
 from ..module import PARTS, Export, Module, read_module
 from ..module.facts import STB_WEAK, exports_by_name
 from ..version import parse_version
-from .kinds import kind_of
 from .kmod import Depmod, Modprobe, Softdeps, configuration, read_lines, underscores
 from .symvers import KERNEL, Symvers, owner_name, render
 
@@ -33,28 +32,16 @@ _SAMPLE = 8
 
 
 def installed_modules(path: str, notes: list[str]) -> list[str]:
-    """The modules below `path`, links to directories followed, but `build` and `source`; `notes` gets what is amiss.
-
-    :raises TargetError: there are none
-    """
+    """The modules below `path`, links to directories followed, but `build` and `source`; `notes` gets what is amiss."""
     found = find_modules(path, follow=True, without=_TREES)
     dead = {one: link for one in found if (link := dead_link(one))}
     notes += [f"{one} is {link}: passed over" for one, link in dead.items()]
     modules = [one for one in found if one not in dead]
     notes += _amiss(path, modules)
-    if not modules:
-        from ..archives import is_archive
-
-        kind = kind_of(path)
-        hint = f"it is {kind}" if kind else _only_trees(path)
-        if is_archive(path):
-            hint = "an archive goes to --target"
-        told = f"; {hint}" if hint else ""
-        raise TargetError(path, f"no modules below this directory (*.ko, *.ko.gz, *.ko.xz, *.ko.zst){told}")
     return modules
 
 
-def _only_trees(path: str) -> str:
+def only_trees(path: str) -> str:
     """What there is in a directory that headers packages make: links to where modules are built, and no modules."""
     links = [os.path.join(path, name) for name in list_folder(path)]
     if not links or any(os.path.basename(link) not in _TREES for link in links):

@@ -34,10 +34,6 @@ _ENDS = (".itb", ".img", ".efi", ".gz", "vmlinuz", "vmlinux", "Image", "zImage",
 _PACKAGES = (".deb", ".rpm")
 
 
-#: what `modcheck capture` begins and ends with
-CAPTURE, CAPTURE_END = "modcheck/capture", "modcheck/missing"
-
-
 class Sources:
     """What the given paths come to.
 
@@ -131,11 +127,11 @@ def _add_folder(path: str, release: str | None, found: Sources) -> None:
 
 def _add_archive(path: str, release: str | None, found: Sources) -> None:
     """A package, a capture, or another tar of a root file system."""
+    from .board import CAPTURE, CAPTURE_END, Board
+
     _mount(path, [path])
     if is_file(os.path.join(path, CAPTURE)):
         _only(path, "capture", found.board)
-        from .board import Board
-
         found.board = Board(path)
         if not found.board.captured:
             raise TargetError(path, "a capture of a later modcheck")

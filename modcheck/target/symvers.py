@@ -15,9 +15,8 @@ from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
 
 from ..errors import TargetError
-from ..files import beginning, read_plain
+from ..files import beginning
 from ..module.facts import Export
-from .kinds import but
 
 KERNEL = "vmlinux"
 
@@ -246,8 +245,6 @@ def _checked(data: bytes, path: str) -> list[bytes]:
     lines = data.splitlines()
     for number, line in enumerate(lines, 1):
         if line.strip() and not re.fullmatch(_LINE, line):
-            if told := but(path, "to --symvers"):
-                raise TargetError(path, f"not a Module.symvers{told}")
             if line.startswith((b"#", b"CONFIG_")):
                 raise TargetError(path, "not a Module.symvers, but a .config (--config)")
             shown = line[:60].decode("utf-8", "replace").strip()
@@ -269,14 +266,3 @@ def owner_name(path: str) -> str:
 def is_symvers(path: str) -> bool:
     """Whether the file `path` begins like a Module.symvers, compressed or not."""
     return re.match(rb"0x[0-9a-fA-F]{8}\t", beginning(path, 64, "symvers")) is not None
-
-
-def read_symvers(path: str | os.PathLike[str]) -> Symvers:
-    """Read a Module.symvers, plain or `.gz`, `.xz`, `.zst`.
-
-    :raises UnreadableError: the file cannot be read or decompressed
-    :raises TargetError: a line that is none of a Module.symvers; the line number is named
-    """
-    if os.path.isdir(path) and (told := but(path, "to --symvers")):
-        raise TargetError(path, f"not a Module.symvers{told}")
-    return Symvers(read_plain(path), os.fspath(path))

@@ -15,8 +15,9 @@ import sys
 from pathlib import Path
 
 from modcheck.target import ksymtab_flat as ksymtab
+from modcheck.target import read_symvers
 from modcheck.target.image import Image
-from modcheck.target.symvers import KERNEL, read_symvers, render
+from modcheck.target.symvers import KERNEL, render
 
 from .kernels import fetch
 

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
-from modcheck.module.facts import SIGNATURE_MARKER as MARKER
+from modcheck.files import SIGNATURE_MARKER as MARKER
 from modcheck.module.signature import read_signature
 
 

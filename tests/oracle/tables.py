@@ -21,8 +21,9 @@ from tabulate import tabulate
 from modcheck import Prediction, predict_all, read_module, read_target
 from modcheck.files import find_modules
 from modcheck.module import Export
+from modcheck.target import read_symvers
 from modcheck.target.image import Image
-from modcheck.target.symvers import KERNEL, Symvers, read_symvers
+from modcheck.target.symvers import KERNEL, Symvers
 
 from .errors import OracleError
 from .kernels import ROLES, Kernel, fetch
