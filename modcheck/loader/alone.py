@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..module.facts import Module
+from ..module.facts import SHN_UNDEF, Module
 from .facts import Answer, Load
 from .links import Alone, Imports, Links, Own
 from .stages.license import is_proprietary
 from .stages.signature import trusted_key
-from .stages.symbols import in_question
+from .stages.symbols import in_question, symbols
 from .walk import NEWEST, Walk
-
-#: what modinfo tells people, and no loader
-_FOR_PEOPLE = frozenset(("alias", "author", "description", "firmware", "parm", "parmtype"))
 
 
 def judge_alone(module: Module, walks: Sequence[Walk]) -> Alone:
@@ -30,20 +27,25 @@ def judge_alone(module: Module, walks: Sequence[Walk]) -> Alone:
 def _judge(module: Module, walk: Walk) -> Own:
     load = Load(walk.terms, module.as_read(walk.terms.version))
     answers: dict[int, tuple[Answer, ...]] = {}
+    end = None
     for place, stage, is_concerned in walk.alone:
         if is_concerned is None or is_concerned(load.module):
             found = tuple(stage(load))
             if found:
                 answers[place] = found
                 if any(map(walk.ends, found)):
+                    end = place
                     break
-    return Own(_links(load, module), answers, tuple(_assumed(load)))
+    looked_up = end is None or end > walk.place_of(symbols)
+    return Own(_links(load, module, looked_up=looked_up), answers, tuple(_assumed(load)))
 
 
-def _links(load: Load, given: Module) -> Links:
-    """:param given: the module as user space reads it"""
+def _links(load: Load, given: Module, *, looked_up: bool) -> Links:
+    """:param given: the module as user space reads it
+    :param looked_up: whether the kernel comes to look up its symbols
+    """
     module = load.module
-    asked = in_question(load)
+    asked = in_question(load) if looked_up else ()
     return Links(
         path=module.path,
         name=module.name,
@@ -52,8 +54,9 @@ def _links(load: Load, given: Module) -> Links:
         arch=module.arch,
         bits=module.elf.bits,
         sections=len(module.elf.sections),
-        modinfo=tuple([one for one in module.modinfo if one[0] not in _FOR_PEOPLE]),
+        modinfo=module.told,
         depends=given.depends,
+        wanted=[one.name for one in asked if one.shndx == SHN_UNDEF] if looked_up else module.imports,
         imports=Imports(module.symbols, asked, load.recorded) if asked else None,
         exports=module.exports,
         parameters=module.parameters,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 
-from ..module.facts import SHN_UNDEF, Export, Module, exports_by_name
+from ..module.facts import Export, Module, exports_by_name
 from ..target.facts import Target
 from ..target.symvers import KERNEL
 from .links import Alone, Links
@@ -156,8 +156,9 @@ class View:
     @property
     def owners(self) -> list[str]:
         """The modules that its imports come from, in the order of first use."""
-        symbols = self.links.imports.open if self.links.imports else ()
-        names = [one.name for one in symbols if one.shndx == SHN_UNDEF]
+        names = self.links.wanted
+        if self.links.imports is None and not self.visible.target.modules:
+            names = [name for name in names if name in self.visible.exports]  # it is refused: no more is asked
         firsts = dict.fromkeys([rows[0].owner for name in names if (rows := self.find(name))])
         return [owner for owner in firsts if owner not in (KERNEL, self.links.name)]
 

@@ -42,6 +42,14 @@ class Columns:
         self, crcs: list[int], names: list[str], owners: list[str], namespaces: list[str], gpl: list[bool]
     ) -> None:
         self.crcs, self.names, self.owners, self.namespaces, self.gpl = crcs, names, owners, namespaces, gpl
+        self._places = dict(zip(names, range(len(names))))
+
+    def get(self, name: str) -> Export | None:
+        """The row of a symbol."""
+        at = self._places.get(name)
+        if at is None:
+            return None
+        return Export(name, self.crcs[at], self.gpl[at], self.namespaces[at], self.owners[at])
 
 
 class Symvers:
@@ -171,6 +179,9 @@ class Symvers:
 
         :raises TargetError: its CRC is none
         """
+        columns: Columns | None = self.__dict__.get("columns")
+        if columns is not None:  # all rows have been taken apart
+            return columns.get(name)
         line = self._line(name.encode("utf-8", "surrogateescape"))
         return None if line is None else self._row(line)
 
