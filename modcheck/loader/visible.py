@@ -7,6 +7,7 @@ given with it, and from the target's modules directory or, where none is known, 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from functools import cached_property
 
 from ..module.facts import Export, Module, exports_by_name
 from ..target.facts import Target
@@ -130,13 +131,18 @@ class Visible:
 class View:
     """What one module sees when it is loaded."""
 
-    __slots__ = ("_declared", "_there", "links", "visible")
-
     def __init__(self, visible: Visible, links: Links) -> None:
         self.visible, self.links = visible, links
-        line = visible.line(links)
-        self._declared = visible.declared(links)
-        self._there = None if line is None else visible.given | {*map(visible.real_name, line)}
+
+    @cached_property
+    def _declared(self) -> dict[str, list[Export]]:
+        return self.visible.declared(self.links)
+
+    @cached_property
+    def _there(self) -> Collection[str] | None:
+        """The modules that are loaded by then; None where no modules.dep tells."""
+        line = self.visible.line(self.links)
+        return None if line is None else self.visible.given | {*map(self.visible.real_name, line)}
 
     def find(self, name: str) -> tuple[Export, ...]:
         """The exports of a name, the kernel's own first."""

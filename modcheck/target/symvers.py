@@ -102,8 +102,6 @@ class Symvers:
     @cached_property
     def owners(self) -> frozenset[str]:
         """The names of all modules that export something, `vmlinux` among them."""
-        if self.columns is not None:
-            return frozenset(self.columns.owners)
         rows = (line.split(b"\t") for line in self._data.splitlines())
         paths = {columns[_owner_column(columns)] for columns in rows}
         return frozenset(owner_name(path.decode("utf-8", "replace")) for path in paths)
