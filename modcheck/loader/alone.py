@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..module.facts import SHN_UNDEF, Module
+from ..module.facts import SHN_UNDEF, Module, Symbol
 from .facts import Answer, Load
 from .links import Alone, Imports, Links, Own
 from .stages.license import is_proprietary
@@ -27,25 +27,24 @@ def judge_alone(module: Module, walks: Sequence[Walk]) -> Alone:
 def _judge(module: Module, walk: Walk) -> Own:
     load = Load(walk.terms, module.as_read(walk.terms.version))
     answers: dict[int, tuple[Answer, ...]] = {}
-    end = None
+    refused = None
     for place, stage, is_concerned in walk.alone:
         if is_concerned is None or is_concerned(load.module):
             found = tuple(stage(load))
             if found:
                 answers[place] = found
                 if any(map(walk.ends, found)):
-                    end = place
+                    refused = place if any(map(walk.decides, found)) else None
                     break
-    looked_up = end is None or end > walk.place_of(symbols)
-    return Own(_links(load, module, looked_up=looked_up), answers, tuple(_assumed(load)))
+    asked = not walk.terms.until_refused or refused is None or refused > walk.place_of(symbols)
+    return Own(_links(load, module, in_question(load) if asked else None), answers, tuple(_assumed(load)))
 
 
-def _links(load: Load, given: Module, *, looked_up: bool) -> Links:
+def _links(load: Load, given: Module, symbols: Sequence[Symbol] | None) -> Links:
     """:param given: the module as user space reads it
-    :param looked_up: whether the kernel comes to look up its symbols
+    :param symbols: those that are in question; None where it is refused before, and no more is asked
     """
     module = load.module
-    asked = in_question(load) if looked_up else ()
     return Links(
         path=module.path,
         name=module.name,
@@ -56,8 +55,8 @@ def _links(load: Load, given: Module, *, looked_up: bool) -> Links:
         sections=len(module.elf.sections),
         modinfo=module.told,
         depends=given.depends,
-        wanted=[one.name for one in asked if one.shndx == SHN_UNDEF] if looked_up else module.imports,
-        imports=Imports(module.symbols, asked, load.recorded) if asked else None,
+        wanted=module.imports if symbols is None else [one.name for one in symbols if one.shndx == SHN_UNDEF],
+        imports=Imports(module.symbols, symbols, load.recorded) if symbols else None,
         exports=module.exports,
         parameters=module.parameters,
         has_versions=module.versions is not None,
