@@ -141,7 +141,7 @@ def fleet(modules: str, kernel: str) -> None:
         start = time.process_time()
         target = _variant(base, table.text, number)
         assert target.symbols
-        _ = target.symbols.rows
+        _ = target.symbols.tables[0].columns
         reading += time.process_time() - start
         for prediction in predict_all(read, target, modules=read, until_refused=True):
             verdicts[prediction.verdict] += 1

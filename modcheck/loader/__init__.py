@@ -6,6 +6,7 @@ The same Module and Target give the same Prediction.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 
 from ..module.facts import Module
 from ..target.facts import Target
@@ -104,4 +105,5 @@ def predict_all(
         until_refused=until_refused,
         strict=strict,
     )
-    return map(Together(walks, modules, loaded, already).predict, tried)
+    together = Together(walks, modules, loaded, already)
+    return (replace(together.predict(module), module=module) for module in tried)

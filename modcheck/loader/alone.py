@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..module.facts import Module
+from ..module.facts import SHN_UNDEF, Module, Symbol
 from .facts import Answer, Load
 from .links import Alone, Imports, Links, Own
 from .stages.license import is_proprietary
 from .stages.signature import trusted_key
-from .stages.symbols import in_question
+from .stages.symbols import in_question, symbols
 from .walk import NEWEST, Walk
-
-#: what modinfo tells people, and no loader
-_FOR_PEOPLE = frozenset(("alias", "author", "description", "firmware", "parm", "parmtype"))
 
 
 def judge_alone(module: Module, walks: Sequence[Walk]) -> Alone:
@@ -30,20 +27,24 @@ def judge_alone(module: Module, walks: Sequence[Walk]) -> Alone:
 def _judge(module: Module, walk: Walk) -> Own:
     load = Load(walk.terms, module.as_read(walk.terms.version))
     answers: dict[int, tuple[Answer, ...]] = {}
+    refused = None
     for place, stage, is_concerned in walk.alone:
         if is_concerned is None or is_concerned(load.module):
             found = tuple(stage(load))
             if found:
                 answers[place] = found
                 if any(map(walk.ends, found)):
+                    refused = place if any(map(walk.decides, found)) else None
                     break
-    return Own(_links(load, module), answers, tuple(_assumed(load)))
+    asked = not walk.terms.until_refused or refused is None or refused > walk.place_of(symbols)
+    return Own(_links(load, module, in_question(load) if asked else None), answers, tuple(_assumed(load)))
 
 
-def _links(load: Load, given: Module) -> Links:
-    """:param given: the module as user space reads it"""
+def _links(load: Load, given: Module, symbols: Sequence[Symbol] | None) -> Links:
+    """:param given: the module as user space reads it
+    :param symbols: those that are in question; None where it is refused before, and no more is asked
+    """
     module = load.module
-    asked = in_question(load)
     return Links(
         path=module.path,
         name=module.name,
@@ -52,9 +53,10 @@ def _links(load: Load, given: Module) -> Links:
         arch=module.arch,
         bits=module.elf.bits,
         sections=len(module.elf.sections),
-        modinfo=tuple([one for one in module.modinfo if one[0] not in _FOR_PEOPLE]),
+        modinfo=module.told,
         depends=given.depends,
-        imports=Imports(module.symbols, asked, load.recorded) if asked else None,
+        wanted=module.imports if symbols is None else [one.name for one in symbols if one.shndx == SHN_UNDEF],
+        imports=Imports(module.symbols, symbols, load.recorded) if symbols else None,
         exports=module.exports,
         parameters=module.parameters,
         has_versions=module.versions is not None,

@@ -9,33 +9,42 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from itertools import accumulate
 from typing import NamedTuple
 
 from ..btf import EXTRA, KINDS, MAGIC, VERSION, Btf, Type
 from ..version import Version
 
 _MAX_ID, _MAX_NAME_OFFSET = 0xFFFFF, 0xFFFFFF
-_ARRAY, _STRUCT, _UNION, _ENUM, _ENUM64, _FWD, _TYPEDEF, _FUNC, _FUNC_PROTO, _TYPE_TAG = map(
-    KINDS.index, ("ARRAY", "STRUCT", "UNION", "ENUM", "ENUM64", "FWD", "TYPEDEF", "FUNC", "FUNC_PROTO", "TYPE_TAG")
-)
-_STRUCTURES = (_STRUCT, _UNION)
-_MODIFIERS = frozenset(map(KINDS.index, ("TYPEDEF", "VOLATILE", "CONST", "RESTRICT", "TYPE_TAG")))
-#: these have no name
-_POINTING = frozenset(map(KINDS.index, ("PTR", "VOLATILE", "CONST", "RESTRICT")))
-_ENUM_SIZES = (1, 2, 4, 8)
-#: words of each enumerator, by kind and its flag, which only the newer kernels know
-_ENUMERATORS = {kind | flag: EXTRA[KINDS[kind]][1] // 4 for kind in (_ENUM, _ENUM64) for flag in (0, 0x80)}
+(
+    _INT, _PTR, _ARRAY, _STRUCT, _UNION, _ENUM, _FWD, _TYPEDEF, _VOLATILE, _CONST, _RESTRICT, _FUNC, _FUNC_PROTO, _VAR,
+    _DATASEC, _FLOAT, _DECL_TAG, _TYPE_TAG, _ENUM64,
+) = range(1, len(KINDS))  # fmt: skip
+_MODIFIERS = frozenset((_TYPEDEF, _VOLATILE, _CONST, _RESTRICT, _TYPE_TAG))
+_ENUM_SIZES = frozenset((1, 2, 4, 8))
 #: until 7.0 a type has no more elements
 _MAX_OLD_COUNT = 0xFFFF
+#: a kind's flag, in the uppermost byte of a type's second word
+_FLAG = 0x80
+_STRUCTURES = (_STRUCT, _STRUCT | _FLAG, _UNION, _UNION | _FLAG)
+#: these and the flag are new in 6.0
+_NEW_ENUMS = (_ENUM | _FLAG, _ENUM64, _ENUM64 | _FLAG)
+_ENUMS = (_ENUM, *_NEW_ENUMS)
+_FWDS = (_FWD, _FWD | _FLAG)
+_RARE = (_INT, _VAR, _DATASEC, _FLOAT, _DECL_TAG, _TYPE_TAG)
+#: by that byte, how many elements a type has at most
+_MOST = {
+    **dict.fromkeys((_PTR, _ARRAY, *_FWDS, _TYPEDEF, _VOLATILE, _CONST, _RESTRICT), 0),
+    _FUNC: 1,
+    **dict.fromkeys((_FUNC_PROTO, *_STRUCTURES, *_ENUMS, *_RARE), _MAX_OLD_COUNT),
+}
 _ENCODINGS = {0: "(none)", 1: "SIGNED", 2: "CHAR", 4: "BOOL"}
 #: newest kind by version
 _NEWEST_KIND = (((6, 0), 19), ((5, 17), 18), ((5, 16), 17), ((5, 13), 16))
 _LINE_SIZE = 1023
 #: as the kernel's ctype has it: letters of Latin-1 too
 _IDENTIFIER = re.compile(rb"[A-Za-z_.\xc0-\xd6\xd8-\xf6\xf8-\xff][0-9A-Za-z_.\xc0-\xd6\xd8-\xf6\xf8-\xff]*\0")
-#: nothing but those, behind the empty string that a table begins with
-_IDENTIFIERS = re.compile(rb"\0?(?:" + _IDENTIFIER.pattern + rb")*")
+_LETTERS = frozenset(byte for byte in range(256) if _IDENTIFIER.match(bytes((byte, 0))))
+_IN_IDENTIFIERS = bytes((*_LETTERS, *b"0123456789\0"))
 _PRINTABLE = re.compile(rb"[ -~\xa0-\xff]+\0")
 
 
@@ -78,6 +87,21 @@ def _known_identifiers(base: Btf, long: bool) -> set[int]:
     return set()
 
 
+class _Forms(dict[int, tuple[int, int]]):
+    """The uppermost byte of a type's second word and the type's length in words, by that word, if it is a usual one."""
+
+    def __missing__(self, info: int) -> tuple[int, int]:
+        byte, count = info >> 24, info & 0xFFFFFF
+        if count > _MOST[byte]:
+            raise LookupError
+        fixed, each = EXTRA.get(KINDS[byte & ~_FLAG], (0, 0))
+        self[info] = form = byte, 3 + (fixed + each * count) // 4
+        return form
+
+
+_FORMS = _Forms()
+
+
 class _Verifier:
     def __init__(self, btf: Btf, base: Btf, version: Version) -> None:
         self.btf, self.base, self.version = btf, base, version
@@ -90,13 +114,16 @@ class _Verifier:
         self.new_layout = version.since(7, 1)
         self.newest_kind = next((kind for since, kind in _NEWEST_KIND if version.since(*since)), 15)
         self.name_length = 512 if version.since(6, 1) else 128
-        self.own = self._own_identifiers()
 
     def run(self) -> None:
         self._header()
         self._sections()
         self._strings()
-        self._modifiers(self._types())
+        plain, short = self._look()
+        if not plain:
+            self._types()
+        if not short:
+            self._modifiers()
 
     # the container
 
@@ -175,87 +202,99 @@ class _Verifier:
         found = form.match(strings, offset)
         return found is not None and found.end() - offset <= self.name_length + 1
 
-    def _own_identifiers(self) -> set[int]:
-        """Where identifiers begin in the module's own strings, if there is nothing else in them."""
-        strings = self.btf.strings
-        if not re.fullmatch(_IDENTIFIERS, strings):
-            return set()
-        lengths = [len(name) + 1 for name in strings.split(b"\0")]
-        if max(lengths) > self.name_length + 1:
-            return set()
-        found = set(accumulate(lengths[:-1], initial=self.base.str_len))
-        return found - {self.base.str_len} if strings.startswith(b"\0") else found
-
     def _is_identifier(self, offset: int) -> bool:
-        known = self.own if offset >= self.base.str_len else self.identifiers
-        if offset in known:
+        if offset in self.identifiers:
             return True
-        if not self._matches(_IDENTIFIER, offset):
+        found = self._matches(_IDENTIFIER, offset)
+        if found and offset < self.base.str_len:
+            self.identifiers.add(offset)
+        return found
+
+    # a quick look, which finds nothing wrong with nearly all modules; that it finds something proves nothing
+
+    def _look(self) -> tuple[bool, bool]:
+        """Whether nothing is wrong with any type, and with any chain of modifiers."""
+        numbers, places, at = self.btf.numbers.tolist(), list[int](), 0
+        where: dict[int, list[int]] = {byte: [] for byte in _MOST}
+        last, forms = len(numbers) - 3, _FORMS
+        try:
+            while at <= last:
+                byte, length = forms[numbers[at + 1]]
+                where[byte].append(at)
+                places.append(at)
+                at += length
+            if 4 * at != self.section_length or not self._are_plain(numbers, where):
+                return False, False
+            for at in [at for kind in _RARE for at in where[kind]]:
+                self._type(places.index(at), 4 * at)
+        except (LookupError, _Stop):
+            return False, False
+        return True, self._are_short(numbers, where, places)
+
+    def _are_plain(self, numbers: list[int], where: dict[int, list[int]]) -> bool:
+        """Whether nothing is wrong with the types of the common kinds, which are at these places."""
+
+        def words(number: int, *kinds: int) -> list[int]:
+            return [numbers[at + number] for kind in kinds for at in where[kind]]
+
+        names, ids = words(0, _FUNC, _TYPEDEF, *_FWDS), words(3, _ARRAY) + words(4, _ARRAY)
+        for kind in _ENUMS:
+            each = 2 if kind & ~_FLAG == _ENUM else 3
+            for at in where[kind]:
+                names += numbers[at + 3 : at + 3 + each * (numbers[at + 1] & 0xFFFFFF) : each]
+        if (
+            not all(names)
+            or any(words(0, _PTR, _FUNC_PROTO, _CONST, _ARRAY, _VOLATILE, _RESTRICT))
+            or any(words(2, _ARRAY, *_FWDS))
+            or max(words(2, _PTR, _CONST, _TYPEDEF, _VOLATILE, _RESTRICT), default=0) > _MAX_ID
+            or not _ENUM_SIZES.issuperset(words(2, *_ENUMS))
+            or (self.newest_kind < _ENUM64 and words(0, *_NEW_ENUMS))
+        ):
             return False
-        known.add(offset)
-        return True
+        names += words(0, *_STRUCTURES, *_ENUMS)
+        for kind in _STRUCTURES:
+            for at in where[kind]:
+                end = at + 3 + 3 * (numbers[at + 1] & 0xFFFFFF)
+                names += numbers[at + 3 : end : 3]
+                ids += numbers[at + 4 : end : 3]
+                offsets = numbers[at + 5 : end : 3]
+                if kind & _FLAG:
+                    offsets = [word & 0xFFFFFF for word in offsets]
+                if offsets != sorted(offsets) or (offsets and offsets[-1] > 8 * numbers[at + 2]):
+                    return False
+                if kind & ~_FLAG == _UNION and any(offsets):
+                    return False
+        return all(ids) and max(ids, default=0) <= _MAX_ID and self._are_identifiers(names)
+
+    def _are_identifiers(self, names: list[int]) -> bool:
+        """Whether all but 0 are offsets of identifiers."""
+        strings, own, known, stretch = self.btf.strings, self.base.str_len, self.identifiers, self.name_length // 2
+        return (
+            self.names_end == own + len(strings)
+            and not strings.translate(None, _IN_IDENTIFIERS)
+            # none is too long where one ends in each stretch
+            and -1 not in [strings.find(0, at, at + stretch) for at in range(0, len(strings) - stretch, stretch)]
+            and {strings[name - own] for name in names if name >= own} <= _LETTERS
+            and all(not name or self._is_identifier(name) for name in names if name < own and name not in known)
+        )
+
+    def _are_short(self, numbers: list[int], where: dict[int, list[int]], places: list[int]) -> bool:
+        """Whether no modifier is of another one of the module's, of a tag, or of a type that is not there."""
+        modifiers = [at for kind in (_CONST, _TYPEDEF, _VOLATILE, _RESTRICT) for at in where[kind]]
+        others, first = {numbers[at + 2] for at in modifiers}, self.first_id
+        return (
+            not where[_TYPE_TAG]
+            and max(others, default=0) < first + len(places)
+            and {places[number - first] for number in others if number >= first}.isdisjoint(modifiers)
+            and all(self.base.kind_and_size(number)[0] != _TYPE_TAG for number in others if 0 < number < first)
+        )
 
     # one type
 
-    def _types(self) -> list[tuple[int, int]]:
-        """Check all types; the number of the kind of each, and its size or the other type's id."""
-        numbers, (*places, end) = self.btf.numbers.tolist(), self.btf.places
-        if not (self.btf.whole and self._are_plain(numbers, places)):
-            for count, at in enumerate(places if self.btf.whole else (*places, end)):
-                self._type(count, 4 * at)
-        return [(numbers[at + 1] >> 24 & 0x7F, numbers[at + 2]) for at in places]
-
-    def _are_plain(self, numbers: list[int], places: list[int]) -> bool:
-        """Whether all types are of the common kinds, and nothing is wrong with any: so it is with nearly all modules.
-        False proves nothing."""
-        names, others = [0], [1]
-        enums = _ENUMERATORS if self.newest_kind == _ENUM64 else {_ENUM: _ENUMERATORS[_ENUM]}
-        for at in places:
-            name, info, size = numbers[at], numbers[at + 1], numbers[at + 2]
-            kind, count = info >> 24, info & 0xFFFFFF
-            if kind in _POINTING or kind == _TYPEDEF:
-                if count or size > _MAX_ID or (not name) == (kind == _TYPEDEF):
-                    return False
-            elif kind == _FUNC:
-                if not name or count > 1:
-                    return False
-            elif kind == _FUNC_PROTO:
-                if name or count > _MAX_OLD_COUNT:
-                    return False
-            elif kind & 0x7F in _STRUCTURES and count <= _MAX_OLD_COUNT:
-                end = at + 3 + 3 * count
-                names += numbers[at + 3 : end : 3]
-                others += numbers[at + 4 : end : 3]
-                offsets = numbers[at + 5 : end : 3]
-                if kind & 0x80:
-                    offsets = [word & 0xFFFFFF for word in offsets]
-                ordered = sorted(offsets) if kind & 0x7F == _STRUCT else [0] * count
-                if offsets != ordered or (count and (offsets[-1] + 7) // 8 > size):
-                    return False
-            elif kind in enums and count <= _MAX_OLD_COUNT and size in _ENUM_SIZES:
-                each = enums[kind]
-                enumerators = numbers[at + 3 : at + 3 + each * count : each]
-                if not all(enumerators):
-                    return False
-                names += enumerators
-            elif kind & 0x7F == _FWD:
-                if not name or count or size:
-                    return False
-            elif kind == _ARRAY:
-                if name or count or size:
-                    return False
-                others += numbers[at + 3 : at + 5]
-            else:
-                return False
-            if name:
-                names.append(name)
-        unknown = set(names) - self.own - self.identifiers - {0}
-        return (
-            max(names) < self.names_end
-            and min(others) > 0
-            and max(others) <= _MAX_ID
-            and all(map(self._is_identifier, unknown))
-        )
+    def _types(self) -> None:
+        *places, end = self.btf.places
+        for count, at in enumerate(places if self.btf.whole else (*places, end)):
+            self._type(count, 4 * at)
 
     def _type(self, count: int, at: int) -> None:
         """Check the type at offset `at`, behind so many others."""
@@ -515,12 +554,13 @@ class _Verifier:
 
     # chains
 
-    def _modifiers(self, types: list[tuple[int, int]]) -> None:
+    def _modifiers(self) -> None:
         """No chain of modifiers may be endless, or end in a type that is not there (refused without a line)."""
         if not self.version.since(5, 17):
             return
         tags_first = not self.version.since(7, 0)
-        good = self.first_id - 1
+        numbers, good = self.btf.numbers, self.first_id - 1
+        types = [(numbers[at + 1] >> 24 & 0x7F, numbers[at + 2]) for at in self.btf.places[:-1]]
         for number, (kind, size) in enumerate(types, self.first_id):
             if kind not in _MODIFIERS:
                 continue

@@ -39,8 +39,10 @@ class Links(NamedTuple):
     """without the tags that are for people"""
     depends: tuple[str, ...] | None
     """the modules that it says it needs; None where it does not say"""
+    wanted: Sequence[str]
+    """the names of the symbols that are in question: others may export them"""
     imports: Imports | None
-    """None where the kernel itself exports all that it wants, just as it wants it"""
+    """None where none is, or where the module is refused before they are looked up, and no more is asked"""
     exports: tuple[Export, ...]
     parameters: tuple[Parameter, ...] | None
     """None where they are laid out as before 4.2"""

@@ -67,8 +67,7 @@ class Together:
     def predict(self, one: Module | Alone) -> Prediction:
         """What the kernel does with a module; where its version is not known, only what every version agrees on."""
         alone = self.visible.alone(one)
-        found = _agreed([self._judge(alone, place) for place in range(len(self.walks))])
-        return replace(found, module=one) if isinstance(one, Module) else found
+        return _agreed([self._judge(alone, place) for place in range(len(self.walks))])
 
     def _judge(self, one: Alone, version: int) -> Prediction:
         """What becomes of it, and of what modprobe loads before it: one after the other, in its order.

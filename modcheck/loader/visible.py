@@ -7,8 +7,9 @@ given with it, and from the target's modules directory or, where none is known, 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from functools import cached_property
 
-from ..module.facts import SHN_UNDEF, Export, Module, exports_by_name
+from ..module.facts import Export, Module, exports_by_name
 from ..target.facts import Target
 from ..target.symvers import KERNEL
 from .links import Alone, Links
@@ -130,13 +131,18 @@ class Visible:
 class View:
     """What one module sees when it is loaded."""
 
-    __slots__ = ("_declared", "_there", "links", "visible")
-
     def __init__(self, visible: Visible, links: Links) -> None:
         self.visible, self.links = visible, links
-        line = visible.line(links)
-        self._declared = visible.declared(links)
-        self._there = None if line is None else visible.given | {*map(visible.real_name, line)}
+
+    @cached_property
+    def _declared(self) -> dict[str, list[Export]]:
+        return self.visible.declared(self.links)
+
+    @cached_property
+    def _there(self) -> Collection[str] | None:
+        """The modules that are loaded by then; None where no modules.dep tells."""
+        line = self.visible.line(self.links)
+        return None if line is None else self.visible.given | {*map(self.visible.real_name, line)}
 
     def find(self, name: str) -> tuple[Export, ...]:
         """The exports of a name, the kernel's own first."""
@@ -156,8 +162,9 @@ class View:
     @property
     def owners(self) -> list[str]:
         """The modules that its imports come from, in the order of first use."""
-        symbols = self.links.imports.open if self.links.imports else ()
-        names = [one.name for one in symbols if one.shndx == SHN_UNDEF]
+        names = self.links.wanted
+        if self.links.imports is None and not self.visible.target.modules:
+            names = [name for name in names if name in self.visible.exports]  # it is refused: no more is asked
         firsts = dict.fromkeys([rows[0].owner for name in names if (rows := self.find(name))])
         return [owner for owner in firsts if owner not in (KERNEL, self.links.name)]
 

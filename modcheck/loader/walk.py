@@ -127,6 +127,10 @@ class Walk:
             if terms.version.since(*concern.since) and (concern.targets is None or concern.targets(terms.target)):
                 (self.among if concern.others else self.alone).append(Placed(place, stage, concern.modules))
 
+    def place_of(self, stage: Stage) -> int:
+        """Where a stage that looks at other modules stands."""
+        return next(one.place for one in self.among if one.stage is stage)
+
     def decides(self, answer: Answer) -> bool:
         """Whether the kernel refuses a module for this."""
         return isinstance(answer, Finding) and answer.level == "error" and answer.rule not in self.terms.ignore

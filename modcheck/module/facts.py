@@ -25,6 +25,8 @@ SHN_UNDEF, SHN_LORESERVE, SHN_LIVEPATCH, SHN_ABS, SHN_COMMON = 0, 0xFF00, 0xFF20
 SHT_NULL, SHT_PROGBITS, SHT_SYMTAB, SHT_STRTAB, SHT_RELA, SHT_NOBITS, SHT_REL = 0, 1, 2, 3, 4, 8, 9
 SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR = 1, 2, 4
 STB_WEAK, STT_REGISTER = 2, 13
+#: tags of modinfo that no loader looks at
+_FOR_PEOPLE = frozenset(("alias", "author", "description", "firmware", "parm", "parmtype"))
 _WX = SHF_WRITE | SHF_EXECINSTR
 _NO_CONTENT = (SHT_NULL, SHT_NOBITS)
 
@@ -371,6 +373,11 @@ class Module:
     def crcs_of_imports(self) -> list[int | None]:
         """The CRC in `__versions` of each of its imports; empty where it has another table, or none."""
         return [] if self.versions_ext is not None else list(map((self.crcs or {}).get, self.imports))
+
+    @cached_property
+    def told(self) -> tuple[tuple[str, str], ...]:
+        """Its modinfo, less what is for people and for the programs that find drivers."""
+        return tuple([one for one in self.modinfo if one[0] not in _FOR_PEOPLE])
 
     @property
     def vermagic(self) -> str | None:

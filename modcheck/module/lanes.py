@@ -1,4 +1,4 @@
-"""Columns of numbers compared all at once: each number is a lane of one large integer, of which Python computes in C.
+"""Columns of numbers compared all at once, in C: as bytes, and as lanes of one large integer.
 
 The highest bit of a lane is its guard: set before a subtraction, it is still set where that did not go below zero, and
 nothing is borrowed from the next lane. So one subtraction tells whether any of thousands of numbers is too large.
@@ -6,47 +6,44 @@ nothing is borrowed from the next lane. So one subtraction tells whether any of 
 
 from __future__ import annotations
 
-import sys
-from array import array
-from functools import lru_cache
+from functools import cache
 
 
-@lru_cache(maxsize=256)
-def _ones(count: int, bits: int) -> int:
-    """The number 1 in each of `count` lanes."""
-    return int.from_bytes((1).to_bytes(bits // 8, "little") * count, "little")
+@cache
+def _guards(bits: int) -> int:
+    """The highest bit of each of 2 ** `bits` lanes of 32 bits."""
+    return int.from_bytes(b"\0\0\0\x80" * (1 << bits), "little")
 
 
-def _lanes(column: array[int]) -> int:
-    if sys.byteorder == "big":
-        column = array(column.typecode, column)
-        column.byteswap()
-    return int.from_bytes(column.tobytes(), "little")
+def all_below(low: bytes, high: bytes, limit: int) -> bool:
+    """Whether every number, of which `low` and `high` are the bytes, is less than `limit`."""
+    page, rest = divmod(limit, 256)
+    if page > 255:
+        return True
+    if high.translate(None, bytes(range(page + 1))):
+        return False
+    is_last = high.translate(bytes(page) + b"\1" + bytes(255 - page))
+    is_over = low.translate(bytes(rest) + b"\1" * (256 - rest))
+    return not int.from_bytes(is_last, "little") & int.from_bytes(is_over, "little")
 
 
-def all_below(column: array[int], limit: int) -> bool:
-    """Whether every number of `column` (unsigned) is less than `limit`, which is less than half of what one holds."""
-    bits = 8 * column.itemsize
-    ones, numbers = _ones(len(column), bits), _lanes(column)
-    guards = ones << (bits - 1)
-    return limit > 0 and not numbers & guards and (guards | ones * (limit - 1)) - numbers & guards == guards
+def all_apart(numbers: bytes | bytearray, widths: bytes, ends: list[int]) -> bool:
+    """Whether numbers, less than 2 ** 24 and of four bytes each, ascend by their widths, and by one at least.
 
+    They are of several tables one behind the other, each of which is looked at alone.
 
-def all_apart(column: array[int], widths: int | array[int]) -> bool:
-    """Whether the numbers of `column` ascend, each by its width at least: one for all, or one of each.
-
-    They are unsigned, at least one, and with their widths less than half of what a lane holds.
+    :param ends: how many numbers those of each table end behind
     """
-    bits = 8 * column.itemsize
-    ones, numbers = _ones(len(column) - 1, bits), _lanes(column)
-    guards = ones << (bits - 1)
-    steps = ones * widths if isinstance(widths, int) else _lanes(widths)
-    mask = (1 << bits * (len(column) - 1)) - 1
-    return (numbers >> bits | guards) - (numbers & mask) - (steps & mask) & guards == guards
+    count = len(widths)
+    steps = bytearray(b"\xff\xff\xff\x7f" * count)  # what sets the guard, but for the width
+    steps[::4] = widths.translate(_NEGATIVE)
+    for end in ends:
+        steps[4 * end - 1] = 0x81  # sets it whatever is subtracted
+    lanes = int.from_bytes(numbers, "little")
+    found = (lanes >> 32) + int.from_bytes(steps, "little") - lanes
+    bits = count.bit_length()
+    guards = _guards(bits) >> 32 * ((1 << bits) - count)
+    return found & guards == guards
 
 
-def all_fit_half(low: array[int], high: array[int]) -> bool:
-    """Whether signed numbers, of which `low` and `high` are the halves, are as if of half the size."""
-    bits = 8 * low.itemsize
-    signs = _lanes(low) >> (bits - 1) & _ones(len(low), bits)
-    return signs * ((1 << bits) - 1) == _lanes(high)
+_NEGATIVE = bytes(-max(width, 1) & 0xFF for width in range(256))

@@ -7,12 +7,14 @@ arch/riscv/kernel/module.c (6.8 to 7.3) and arch/powerpc/kernel/module_64.c (6.1
 
 from __future__ import annotations
 
-import struct
+import sys
+from array import array
 from collections.abc import Sequence
+from itertools import compress
 from typing import NamedTuple
 
-from .elf import Image, Row, Rows
-from .facts import SHF_ALLOC, SHF_EXECINSTR, SHN_ABS, SHN_UNDEF, STB_WEAK, Section
+from .elf import Image, Row, Symbols
+from .facts import SHF_ALLOC, SHF_EXECINSTR, SHN_ABS, SHN_UNDEF, STB_WEAK, Relocations, Section
 
 _EM_PPC64, _EM_AARCH64, _EM_RISCV = 21, 183, 243
 
@@ -44,6 +46,7 @@ _PPC64 = {10: _signed(26), 26: _signed(32)}
 #: short offsets from the TOC pointer, which the loader chooses; and types whose values must be multiples of four
 _PPC64_TOC, _PPC64_EVEN = {47, 63}, {10, 63, 64}
 _PPC64_BRANCH, _PPC64_NOP, _PPC64_LINK = 10, 0x60000000, 1
+_FIELDS = {_EM_AARCH64: _ARM64, _EM_RISCV: _RISCV, _EM_PPC64: _PPC64}
 _RISCV_HIGH, _RISCV_LOW = {20, 23}, {24, 25}
 
 #: the addresses of the kernel and its modules, as signed numbers
@@ -52,6 +55,8 @@ _KERNEL = (-(1 << 47), -(1 << 31))
 _MODULES, _REACH = 1 << 31, 1 << 33
 #: what a module may need of these in earnest
 _NEAR = 1 << 26
+#: what the four bytes behind the fourth of a number that is that near are by it, and for others what they are not all
+_NEAR_SIGNS = bytes(0 if byte < 4 else 0xFF if byte >= 0xFC else 1 for byte in range(256))
 
 
 class Reach(NamedTuple):
@@ -67,29 +72,59 @@ class Reach(NamedTuple):
     """ppc64: a call of a symbol of the kernel; what stands behind it in place of a nop is given for the type"""
 
 
-def read_reach(image: Image, target: int, data: bytes, rows: Rows) -> Reach:
-    """What the relocations `data` (RELA) of the section `target` come to."""
+def with_reach(image: Image, data: bytes, found: list[Relocations], ends: list[int]) -> list[Relocations]:
+    """What is `found` of sections of RELA records `data`, with what the values of each come to.
+
+    :param ends: how many records those of each section end behind
+    """
     assert image.header
-    fields = {_EM_AARCH64: _ARM64, _EM_RISCV: _RISCV, _EM_PPC64: _PPC64}.get(image.header.e_machine)
+    fields = _FIELDS.get(image.header.e_machine)
     if fields is None or image.bits != 64 or image.endianness != "little":
-        return Reach()
-    words = struct.unpack(f"<{len(data) // 8}Q", data)
-    halves = struct.unpack(f"<{len(data) // 4}I", data)
-    offsets, kinds, symbols = words[0::3], halves[2::6], halves[3::6]
-    addends = struct.unpack(f"<{len(data) // 8}q", data)[2::3]
-    no_high = _no_high(target, offsets, kinds, symbols, rows) if fields is _RISCV else None
-    no_nop = _no_nop(image, target, offsets, kinds, symbols, rows) if fields is _PPC64 else None
-    odd = {symbol for symbol in set(symbols) if symbol >= len(rows) or _is_odd(rows[symbol], image.sections)}
-    narrow = {kind for kind in set(kinds) & fields.keys() if _is_narrow(kind, fields[kind])}
-    near = not addends or (max(addends) < _NEAR and min(addends) >= -_NEAR)
-    size = image.sections[target].sh_size
-    if fields is _ARM64 and not image.sections[target].sh_flags & SHF_EXECINSTR:
-        narrow |= _ARM64_BRANCHES & set(kinds)  # no PLT entries are counted for what is not code
+        return found
+    odd = _odd_symbols(image, _column("I", data, 3, 6))
+    signs = data[19::24].translate(_NEAR_SIGNS)
+    near = all(data[place::24] == signs for place in range(20, 24))
+    told = []
+    for one, start, end in zip(found, [0, *ends], ends):
+        reach = _read_reach(image, fields, one, data[24 * start : 24 * end], odd, near)
+        told.append(one if reach is None else one._replace(**reach._asdict()))
+    return told
+
+
+def _column(code: str, data: bytes, place: int, size: int) -> array[int]:
+    """Of records of `size` numbers, one number of each."""
+    column = array(code, data)[place::size]
+    if sys.byteorder == "big":
+        column.byteswap()
+    return column
+
+
+def _read_reach(
+    image: Image, fields: dict[int, Field], one: Relocations, data: bytes, odd: set[int], near: bool
+) -> Reach | None:
+    """What the records `data` of a section come to; None for nothing.
+
+    :param odd: all symbols of which it is not known where they lie
+    :param near: whether all addends are known to be small
+    """
+    rows, target, types = image.symbols, one.target, {kind for kind, _ in one.types}
+    size, is_code = image.sections.sh_size[target], image.sections.sh_flags[target] & SHF_EXECINSTR
+    offsets, kinds, symbols = _column("Q", data, 0, 3), _column("I", data, 2, 6), _column("I", data, 3, 6)
+    addends = _column("q", data, 2, 3)
+    no_high = _no_high(target, offsets, kinds, symbols, rows) if fields is _RISCV and types & _RISCV_LOW else None
+    no_nop = (
+        _no_nop(image, target, offsets, kinds, symbols, rows) if fields is _PPC64 and _PPC64_BRANCH in types else None
+    )
+    narrow = {kind for kind in types & fields.keys() if _is_narrow(kind, fields[kind])}
+    near = near or not addends or (max(addends) < _NEAR and min(addends) >= -_NEAR)
+    if fields is _ARM64 and not is_code:
+        narrow |= _ARM64_BRANCHES & types  # no PLT entries are counted for what is not code
     if fields is _PPC64:
-        narrow |= _PPC64_TOC & set(kinds)
-        narrow |= _PPC64_EVEN & set(kinds) if _uneven(kinds, symbols, addends, rows) else set()
-    if near and not odd and not narrow and max(offsets, default=0) < max(size, 1):
-        return Reach(no_high=no_high, no_nop=no_nop)
+        narrow |= _PPC64_TOC & types
+        even = _PPC64_EVEN & types
+        narrow |= even if even and _uneven(data, kinds, symbols, rows) else set()
+    if near and not narrow and max(offsets, default=0) < max(size, 1) and (not odd or odd.isdisjoint(symbols)):
+        return Reach(no_high=no_high, no_nop=no_nop) if no_high or no_nop else None
     far = unsure = None
     for record, (kind, symbol, offset, addend) in enumerate(zip(kinds, symbols, offsets, addends)):
         inside = offset < size
@@ -123,10 +158,12 @@ def _judged(
     return None if fits is False and through_table else fits
 
 
-def _uneven(kinds: Sequence[int], symbols: Sequence[int], addends: Sequence[int], rows: Rows) -> bool:
+def _uneven(data: bytes, kinds: Sequence[int], symbols: Sequence[int], rows: Symbols) -> bool:
     """Whether any value that must be a multiple of four is perhaps none."""
-    used = {symbol for kind, symbol in set(zip(kinds, symbols)) if kind in _PPC64_EVEN and symbol < len(rows)}
-    return any(map((3).__and__, addends)) or any(rows[symbol][3] & 3 for symbol in used)
+    values = rows.column("st_value")
+    used = set(compress(symbols, map(_PPC64_EVEN.__contains__, kinds)))
+    lowest = {*data[16::24], *[values[symbol] for symbol in used if symbol < len(rows)]}
+    return any(map((3).__and__, lowest))
 
 
 def _is_narrow(kind: int, field: Field) -> bool:
@@ -134,14 +171,20 @@ def _is_narrow(kind: int, field: Field) -> bool:
     return not field.relative or (field.high < _MODULES and kind not in _ARM64_BRANCHES | {_PPC64_BRANCH})
 
 
-def _is_odd(row: Row, sections: Sequence[Section]) -> bool:
-    """Whether a symbol is neither the kernel's nor lies in a section of the module that is loaded."""
-    _, info, shndx, value, _ = row
-    if shndx == SHN_UNDEF:
-        return info >> 4 == STB_WEAK
-    if shndx >= len(sections):
-        return True
-    return not sections[shndx].sh_flags & SHF_ALLOC or value > sections[shndx].sh_size
+def _odd_symbols(image: Image, symbols: Sequence[int]) -> set[int]:
+    """Those that are neither the kernel's nor lie in a section of the module that is loaded."""
+    rows, sections = image.symbols, image.sections
+    ends = [size if flags & SHF_ALLOC else -1 for size, flags in zip(sections.sh_size, sections.sh_flags)]
+    ends[SHN_UNDEF] = 1 << 64
+    infos, places, values = rows.column("st_info"), rows.column("st_shndx"), rows.column("st_value")
+    return {
+        symbol
+        for symbol in set(symbols)
+        if symbol >= len(rows)
+        or (place := places[symbol]) >= len(ends)
+        or values[symbol] > ends[place]
+        or (place == SHN_UNDEF and infos[symbol] >> 4 == STB_WEAK)
+    }
 
 
 def _fits(
@@ -197,13 +240,14 @@ def _wrapped(value: int) -> int:
 
 
 def _no_high(
-    target: int, offsets: Sequence[int], kinds: Sequence[int], symbols: Sequence[int], rows: Rows
+    target: int, offsets: Sequence[int], kinds: Sequence[int], symbols: Sequence[int], rows: Symbols
 ) -> tuple[int, int] | None:
     """The first lower half whose symbol is not at the place of an upper half in the same section."""
-    highs = {offset for offset, kind in zip(offsets, kinds) if kind in _RISCV_HIGH}
-    lows = {symbol for symbol, kind in zip(symbols, kinds) if kind in _RISCV_LOW}
+    places, values = rows.column("st_shndx"), rows.column("st_value")
+    highs = set(compress(offsets, map(_RISCV_HIGH.__contains__, kinds)))
+    lows = set(compress(symbols, map(_RISCV_LOW.__contains__, kinds)))
     lone = {
-        symbol for symbol in lows if symbol < len(rows) and not (rows[symbol][2] == target and rows[symbol][3] in highs)
+        symbol for symbol in lows if symbol < len(rows) and not (places[symbol] == target and values[symbol] in highs)
     }
     if not lone:
         return None
@@ -215,18 +259,18 @@ def _no_high(
 
 
 def _no_nop(
-    image: Image, target: int, offsets: Sequence[int], kinds: Sequence[int], symbols: Sequence[int], rows: Rows
+    image: Image, target: int, offsets: Sequence[int], kinds: Sequence[int], symbols: Sequence[int], rows: Symbols
 ) -> tuple[int, int] | None:
     """The first call of a symbol of the kernel's that leaves the loader no room to restore the TOC pointer behind it.
 
     Calls of the tracer's `_mcount` need none.
     """
-    outside = {symbol for symbol in set(symbols) if symbol < len(rows) and rows[symbol][2] == SHN_UNDEF}
+    places = rows.column("st_shndx")
     content = image.bytes_of(image.sections[target])
-    words = struct.unpack(f"<{len(content) // 4}I", content[: len(content) & ~3])
-    for record, (offset, kind, symbol) in enumerate(zip(offsets, kinds, symbols)):
-        place = offset // 4 + 1
-        if kind != _PPC64_BRANCH or symbol not in outside or place >= len(words):
+    words = _column("I", content[: len(content) & ~3], 0, 1)
+    for record in compress(range(len(kinds)), map(_PPC64_BRANCH.__eq__, kinds)):
+        symbol, place = symbols[record], offsets[record] // 4 + 1
+        if symbol >= len(rows) or places[symbol] != SHN_UNDEF or place >= len(words):
             continue
         if words[place] == _PPC64_NOP or not words[place - 1] & _PPC64_LINK:
             continue

@@ -1,6 +1,7 @@
 """Which kinds of relocations a module asks of the loader, and whether the places they are written to are still zero.
 
-Types are scanned as strided bytes: a module may have hundreds of thousands of records. ELF gABI; psABI of x86-64.
+Records are scanned as strided bytes, all of a module at once: there may be hundreds of thousands, or a few of each
+section. ELF gABI; psABI of x86-64.
 """
 
 from __future__ import annotations
@@ -8,24 +9,28 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
-from collections.abc import Callable
-from itertools import compress
-from operator import add, itemgetter, le
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from itertools import accumulate, compress, groupby
+from operator import add, itemgetter
 
-from .elf import Image, Rows
+from .elf import Image
 from .facts import SHF_ALLOC, SHT_NOBITS, SHT_REL, SHT_RELA, Relocations
-from .lanes import all_apart, all_below, all_fit_half
+from .lanes import all_apart, all_below
 
 _EM_X86_64, _EM_MIPS = 62, 8
+_KINDS = (SHT_REL, SHT_RELA)
 #: ppc64, arm64, riscv: their values are looked at as well (reach.py)
 _JUDGED_BY_VALUE = (21, 183, 243)
 #: x86-64: bytes that a relocation of this type is written to
-_X86_64_WIDTHS = {1: 8, 24: 8, 2: 4, 4: 4, 10: 4, 11: 4}
+_X86_64_WIDTHS = {0: 0, 1: 8, 24: 8, 2: 4, 4: 4, 10: 4, 11: 4}
 _WIDTHS = bytes(_X86_64_WIDTHS.get(kind, 0) for kind in range(256))
+_KNOWN = bytes(_X86_64_WIDTHS)
 _ANY_WIDTH = bytes(width > 0 for width in range(256))
 _WIDE = bytes(width == 8 for width in range(256))
-_LOW_WORD = (0xFFFFFFFF).__and__
+_SIGNS = bytes(0xFF * (byte >> 7) for byte in range(256))
+
+#: a section of relocations: its type, place in the section table, target, and content
+_Part = tuple[int, int, int, bytes]
 
 _FAR_TYPES = (10, 11)
 #: no module and no kernel is that large: what reaches further does not fit 32 bits wherever the module is put
@@ -41,52 +46,102 @@ def read_relocations(image: Image, *, places: bool = True) -> tuple[Relocations,
     """
     if image.header is None:
         return ()
-    rows = image.symbols
-    loose = _loose_symbols(image) if places else frozenset()
-    found = []
-    for index, kind in enumerate(image.sections.sh_type):
-        if kind not in (SHT_REL, SHT_RELA):
-            continue
-        section = image.sections[index]
-        if not 0 < section.sh_info < len(image.sections):
-            continue
-        target = image.sections[section.sh_info]
-        if not target.sh_flags & SHF_ALLOC:
-            continue
-        rela = section.sh_type == SHT_RELA
-        size = (12 if rela else 8) if image.bits == 32 else (24 if rela else 16)
-        data = image.bytes_of(section)
-        data = data[: len(data) - len(data) % size]
-        types = _types(image, data, size)
-        nonzero = overlap = far = outside = beyond = None
-        if places and rela and image.header.e_machine == _EM_X86_64 and image.bits == 64:
-            content = None if target.sh_type == SHT_NOBITS else image.bytes_of(target)
-            if not _ordinary(data, {kind for kind, _ in types}, target.sh_size, content, len(rows), loose):
-                written = _places(data)
-                beyond = _first(written, lambda _, symbol: symbol >= len(rows))
-                both = (_far(written, data), _loose(written, loose))
-                far = min(filter(None, both), key=itemgetter(1), default=None)
-                outside = _outside(written, target.sh_size)
-                if content is not None:
-                    nonzero, overlap = _nonzero_place(written, content)
-        one = Relocations(index, section.sh_info, rela, types, nonzero, far, outside, overlap, beyond)
-        found.append(_with_reach(one, image, data, rows) if rela and places else one)
+    found: list[Relocations] = []
+    for kind, parts in groupby(_parts(image), key=itemgetter(0)):
+        found += _read(image, kind == SHT_RELA, list(parts), places)
     return tuple(found)
 
 
-def _with_reach(one: Relocations, image: Image, data: bytes, rows: Rows) -> Relocations:
-    """The same with what can be told of the values on other architectures than x86-64; nothing for most of them."""
+def _parts(image: Image) -> Iterator[_Part]:
+    """The sections of relocations for what is loaded."""
+    sections, data = image.sections, image.data
+    flags = sections.sh_flags
+    for index, kind in enumerate(sections.sh_type):
+        if kind not in _KINDS:
+            continue
+        target = sections.sh_info[index]
+        if 0 < target < len(flags) and flags[target] & SHF_ALLOC:
+            start = sections.sh_offset[index]
+            yield kind, index, target, data[start : start + sections.sh_size[index]]
+
+
+def _read(image: Image, rela: bool, parts: list[_Part], places: bool) -> list[Relocations]:
+    """What sections of one kind come to.
+
+    Their records are looked at as one table, and section by section where something is wrong in it: most of a module's
+    sections have so few that each would take longer than its records.
+    """
     assert image.header
-    if image.header.e_machine not in _JUDGED_BY_VALUE:
-        return one
-    from .reach import read_reach
+    size = (12 if rela else 8) if image.bits == 32 else (24 if rela else 16)
+    tables = [data[: len(data) - len(data) % size] if len(data) % size else data for *_, data in parts]
+    joined, ends = b"".join(tables), [end // size for end in accumulate(map(len, tables))]
+    base, kinds = _kinds(image, joined, size)
+    found = [
+        Relocations(index, target, rela, _types(base, kinds[start:end]), None)
+        for (_, index, target, _), start, end in zip(parts, [0, *ends], ends)
+    ]
+    if not rela or not places:
+        return found
+    if image.header.e_machine in _JUDGED_BY_VALUE:
+        from .reach import with_reach
 
-    reach = read_reach(image, one.target, data, rows)
-    return one._replace(far=reach.far, unsure=reach.unsure, no_high=reach.no_high, no_nop=reach.no_nop)
+        return with_reach(image, joined, found, ends)
+    if image.header.e_machine != _EM_X86_64 or image.bits != 64:
+        return found
+    targets = [target for _, _, target, _ in parts]
+    placed = not joined
+    if joined and image.endianness == "little" and not base and isinstance(kinds, bytes):
+        placed = _all_placed(image, joined, kinds, targets, ends)
+    if placed and _all_fit(image, joined):
+        return found
+    if len(parts) > 1:
+        return [one for part in parts for one in _read(image, rela, [part], places)]
+    return [_with_places(found[0], image, joined, placed)]
 
 
-def _types(image: Image, data: bytes, size: int) -> tuple[tuple[int, int], ...]:
-    """Each type with the first record that has it, by record."""
+def _with_places(one: Relocations, image: Image, data: bytes, placed: bool) -> Relocations:
+    """The same with what is wrong of the places that x86-64 records are written to, or of what is written: type and
+    record of the first of each. Those that share bytes with an earlier one count before the first place that is not
+    zero alone: the bytes may be zero.
+
+    :param placed: whether nothing is known to be wrong of the places
+    """
+    known, loose, target = len(image.symbols), _loose_symbols(image), image.sections[one.target]
+    content = None if placed or target.sh_type == SHT_NOBITS else image.bytes_of(target)
+    written: dict[int, tuple[int, int]] = {}
+    found: dict[str, tuple[int, int]] = {}
+    for record, (offset, info, addend) in enumerate(struct.iter_unpack("<QQq", data)):
+        kind, symbol = info & 0xFFFFFFFF, info >> 32
+        width = _X86_64_WIDTHS.get(kind, 0)
+        if symbol >= known:
+            found.setdefault("beyond", (kind, record))
+        if kind in _FAR_TYPES and (symbol in loose or not -_FAR <= addend < _FAR):
+            found.setdefault("far", (kind, record))
+        if width and offset + width > target.sh_size:
+            found.setdefault("outside", (kind, record))
+        if content is None or not width or "nonzero" in found:
+            continue
+        place = range(offset, offset + width)
+        if written.get(offset) == (offset, width) or any(content[offset : offset + width]):
+            found["nonzero"] = kind, record
+        elif any(byte in written for byte in place):
+            found.setdefault("overlap", (kind, record))
+        written.update(dict.fromkeys(place, (offset, width)))
+    first = found.get
+    return one._replace(
+        nonzero=first("nonzero"),
+        far=first("far"),
+        outside=first("outside"),
+        overlap=first("overlap"),
+        beyond=first("beyond"),
+    )
+
+
+def _kinds(image: Image, data: bytes, size: int) -> tuple[int, bytes | list[int]]:
+    """The types of the records of so many bytes, less the number that is given first.
+
+    They are bytes where they differ in their lowest byte alone.
+    """
     word = size // (3 if size in (12, 24) else 2)
     width = 1 if image.bits == 32 else 4
     places = range(word, word + width)
@@ -95,13 +150,21 @@ def _types(image: Image, data: bytes, size: int) -> tuple[tuple[int, int], ...]:
     if image.bits == 64 and image.header and image.header.e_machine == _EM_MIPS:
         places = range(15, 16)  # behind a symbol of four bytes, and three bytes, in either byte order
     low, *high = (data[place::size] for place in places)
-    if any(part.count(0) != len(part) for part in high):
-        types = [sum(byte << 8 * n for n, byte in enumerate(row)) for row in zip(low, *high)]
-        return tuple(sorted(((kind, types.index(kind)) for kind in set(types)), key=itemgetter(1)))
+    if all(part == part[:1] * len(part) for part in high):
+        return int.from_bytes(b"\0" + b"".join([part[:1] for part in high]), "little"), low
+    return 0, [sum(byte << 8 * n for n, byte in enumerate(row)) for row in zip(low, *high)]
+
+
+def _types(base: int, kinds: bytes | list[int]) -> tuple[tuple[int, int], ...]:
+    """Each type with the first record that has it, by record."""
+    if not isinstance(kinds, bytes):
+        return tuple([(kind, kinds.index(kind)) for kind in dict.fromkeys(kinds)])
+    if kinds and kinds.count(kinds[0]) == len(kinds):
+        return ((base + kinds[0], 0),)
     found = []
-    rest = low
+    rest = kinds
     while rest:
-        found.append((rest[0], low.index(rest[0])))
+        found.append((base + rest[0], kinds.index(rest[0])))
         rest = rest.translate(None, rest[:1])
     return tuple(found)
 
@@ -109,157 +172,72 @@ def _types(image: Image, data: bytes, size: int) -> tuple[tuple[int, int], ...]:
 def _loose_symbols(image: Image) -> frozenset[int]:
     """The symbols in sections that are not loaded."""
     unloaded = {n for n, flags in enumerate(image.sections.sh_flags) if n and not flags & SHF_ALLOC}
-    places = image.symbols.column("st_shndx")
-    if unloaded.isdisjoint(places):
+    low, _ = image.symbols.halves_of_sections()
+    if len(low.translate(None, bytes(map((0xFF).__and__, unloaded)))) == len(low):
         return frozenset()
-    return frozenset(symbol for symbol, shndx in enumerate(places) if shndx in unloaded)
+    return frozenset(n for n, shndx in enumerate(image.symbols.column("st_shndx")) if shndx in unloaded)
 
 
-def _ordinary(
-    data: bytes, kinds: set[int], size: int, content: bytes | None, symbols: int, loose: frozenset[int]
-) -> bool:
-    """Whether nothing about the x86-64 records `data` for a section of `size` bytes is worth a second look.
-
-    True proves that each has a symbol, fits, and is written inside the section, to bytes of `content` that are zero and
-    no other's; False proves nothing. Nearly always it is True, in a fraction of the time that going through them takes.
-    """
-    if not data:
-        return True
-    if not kinds <= _X86_64_WIDTHS.keys():
+def _all_fit(image: Image, data: bytes) -> bool:
+    """Whether all x86-64 records are known to have a symbol that is loaded, and an addend of 32 bits."""
+    signs, zeros = data[19::24].translate(_SIGNS), bytes(len(data) // 24)
+    if any(data[place::24] != signs for place in range(20, 24)) or data[14::24] != zeros or data[15::24] != zeros:
         return False
-    halves = array("I", data)
+    low, high, loose = data[12::24], data[13::24], _loose_symbols(image)
+    apart = len(low.translate(None, bytes({symbol & 0xFF for symbol in loose}))) == len(low)
+    if not apart and not loose.isdisjoint(map(add, low, map((256).__mul__, high))):
+        return False
+    return all_below(low, high, len(image.symbols))
+
+
+def _all_placed(image: Image, data: bytes, kinds: bytes, targets: list[int], ends: list[int]) -> bool:
+    """Whether all x86-64 records for the sections `targets` are known to be written inside them, to bytes that are zero
+    and no other's.
+
+    Nearly always they are, in a fraction of the time that going through them takes.
+
+    :param ends: how many records those of each section end behind
+    """
+    zeros = bytes(len(kinds))
+    if kinds.translate(None, _KNOWN) or any(data[place::24] != zeros for place in range(3, 8)):
+        return False
+    offsets, widths = bytearray(4 * len(kinds)), kinds.translate(_WIDTHS)
+    offsets[::4], offsets[1::4], offsets[2::4] = data[::24], data[1::24], data[2::24]
+    if not all_apart(offsets, widths, ends):
+        return False
+    numbers = array("I", offsets)
     if sys.byteorder == "big":
-        halves.byteswap()
-    low, high = halves[0::6], halves[1::6]
-    wide = {_X86_64_WIDTHS[kind] == 8 for kind in kinds}
-    widths = array("I", list(data[8::24].translate(_WIDTHS))) if len(wide) == 2 else 8 if True in wide else 4
-    if any(high) or size >= 1 << 31 or not all_below(low, size - (8 if True in wide else 4) + 1):
-        return False
-    numbers = halves[3::6]
-    if not all_below(numbers, symbols) or not all_fit_half(halves[4::6], halves[5::6]):
-        return False
-    if loose and not loose.isdisjoint(numbers):
-        return False
-    return all_apart(low, widths) and (content is None or _all_zero(content, low, widths))
+        numbers.byteswap()
+    sections, start = image.sections, 0
+    for target, end in zip(targets, ends):
+        if start == end:
+            continue
+        size = numbers[end - 1] + widths[end - 1]
+        if size > sections.sh_size[target]:
+            return False
+        if sections.sh_type[target] != SHT_NOBITS:
+            place = sections.sh_offset[target]
+            content = image.data[place : place + size]
+            if len(content) < size:
+                return False
+            if content != bytes(size) and not _all_zero(content, numbers[start:end], widths[start:end]):
+                return False
+        start = end
+    return True
 
 
-def _all_zero(content: bytes, offsets: array[int], widths: int | array[int]) -> bool:
+def _all_zero(content: bytes, offsets: Iterable[int], widths: bytes) -> bool:
     """Whether in `content` so many bytes at each of the offsets are zero."""
-    if isinstance(widths, array):
-        wide = array("I", compress(offsets, map((8).__eq__, widths)))
-        return _all_zero(content, offsets, 4) and _all_zero(content, wide, 8)
-    if len(offsets) < 8:
-        zeros = bytes(widths)
-        return all(content[offset : offset + widths] == zeros for offset in offsets)
-    # of each byte and those that follow it, all that is set in any
+    count, end = len(widths), len(content)
+    if widths.count(4) < count:
+        wide = tuple(compress(offsets, widths.translate(_WIDE)))
+        offsets = (*compress(offsets, widths.translate(_ANY_WIDTH)), *map((4).__add__, wide))
+    gather = itemgetter(*offsets, end, end)  # what is behind the content is zero
+    if end > 32 * count:
+        content += bytes(4)
+        return not any(any(gather(content[step:])) for step in range(4))
+    # where they are dense, one look at what is set in any of four bytes is cheaper than four at each of them
     folded = int.from_bytes(content, "little")
-    step = 1
-    while step < widths:
-        folded |= folded >> 8 * step
-        step *= 2
-    found = folded.to_bytes(len(content), "little")
-    return max(offsets) < len(content) and not any(map(found.__getitem__, offsets))
-
-
-class _Places(NamedTuple):
-    """Where x86-64 records are written: offset, type, width in bytes and symbol of each."""
-
-    offsets: tuple[int, ...]
-    kinds: tuple[int, ...]
-    widths: bytes
-    symbols: tuple[int, ...]
-
-
-def _places(data: bytes) -> _Places:
-    words = struct.unpack(f"<{len(data) // 8}Q", data)
-    kinds = tuple(map(_LOW_WORD, words[1::3]))
-    symbols = struct.unpack(f"<{len(data) // 4}I", data)[3::6]
-    if max(kinds, default=0) < 256:
-        return _Places(words[0::3], kinds, bytes(kinds).translate(_WIDTHS), symbols)
-    return _Places(words[0::3], kinds, bytes(_X86_64_WIDTHS.get(kind, 0) for kind in kinds), symbols)
-
-
-def _first(places: _Places, wrong: Callable[[int, int], bool]) -> tuple[int, int] | None:
-    """Type and record of the first for which `wrong(type, symbol)`; most often there is none."""
-    suspects = {pair for pair in set(zip(places.kinds, places.symbols)) if wrong(*pair)}
-    if not suspects:
-        return None
-    pairs = list(zip(places.kinds, places.symbols))
-    record = min(map(pairs.index, suspects))
-    return places.kinds[record], record
-
-
-def _loose(places: _Places, loose: frozenset[int]) -> tuple[int, int] | None:
-    """The first 32-bit relocation whose symbol is in a section that is not loaded: what the kernel
-    has of it for the time being lies beyond 32 bits."""
-    return _first(places, lambda kind, symbol: kind in _FAR_TYPES and symbol in loose)
-
-
-def _far(places: _Places, data: bytes) -> tuple[int, int] | None:
-    """Type and record of the first 32-bit relocation whose addend alone does not fit."""
-    addends = struct.unpack(f"<{len(data) // 8}q", data)[2::3]
-    if not addends or (max(addends) < _FAR and min(addends) >= -_FAR):
-        return None
-    for record, (kind, addend) in enumerate(zip(places.kinds, addends)):
-        if kind in _FAR_TYPES and not -_FAR <= addend < _FAR:
-            return kind, record
-    return None
-
-
-def _outside(places: _Places, size: int) -> tuple[int, int] | None:
-    """Type and record of the first relocation that is written beyond the `size` bytes of its section."""
-    if max(map(add, places.offsets, places.widths), default=0) <= size:
-        return None
-    for record, (offset, width) in enumerate(zip(places.offsets, places.widths)):
-        if width and offset + width > size:
-            return places.kinds[record], record
-    return None
-
-
-def _nonzero_place(places: _Places, content: bytes) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
-    """Type and record of the first relocation whose place is not zero, and of the first one before it whose place an
-    earlier one has written in part: the bytes that they share may be zero.
-
-    Nearly always there is neither, which passes over all records in C find out.
-    """
-    if _apart(places) and not _any_byte(places, content):
-        return None, None
-    written: dict[int, tuple[int, int]] = {}
-    overlap = None
-    for record, (offset, width) in enumerate(zip(places.offsets, places.widths)):
-        if not width:
-            continue
-        place = range(offset, offset + width)
-        same = written.get(offset) == (offset, width)
-        if same or any(content[offset : offset + width]):
-            return (places.kinds[record], record), overlap
-        if overlap is None and any(byte in written for byte in place):
-            overlap = places.kinds[record], record
-        written.update(dict.fromkeys(place, (offset, width)))
-    return None, overlap
-
-
-def _apart(places: _Places) -> bool:
-    """Whether no two places overlap."""
-    offsets, widths = places.offsets, places.widths
-    if not all(map(le, offsets, offsets[1:])):
-        order = sorted(zip(offsets, widths))
-        offsets, widths = tuple(offset for offset, _ in order), bytes(width for _, width in order)
-    return all(map(le, map(add, offsets, widths), offsets[1:]))
-
-
-def _any_byte(places: _Places, content: bytes) -> bool:
-    """Whether any byte that will be written is not zero; what lies beyond the content is looked at one by one."""
-    for wanted, steps in ((_ANY_WIDTH, range(4)), (_WIDE, range(4, 8))):
-        at = tuple(compress(places.offsets, places.widths.translate(wanted)))
-        if not at:
-            continue
-        if max(at) + 8 > len(content):
-            content = content.ljust(min(max(at) + 8, len(content) + 8), b"\0")
-        gather = itemgetter(*at, at[0])
-        try:
-            if any(any(gather(memoryview(content)[step:])) for step in steps):
-                return True
-        except IndexError:
-            return True
-    return False
+    folded |= folded >> 8
+    folded |= folded >> 16
+    return not any(gather(folded.to_bytes(end + 1, "little")))

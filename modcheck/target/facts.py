@@ -6,10 +6,9 @@ A fact that is not known is None, never a default. `sources` says of each fact f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from itertools import compress
 from typing import TYPE_CHECKING
 
 from ..arch import Endianness
@@ -24,55 +23,6 @@ from .symvers import KERNEL, Symvers
 
 if TYPE_CHECKING:
     from .modules_dir import ModulesDir
-
-
-class Rows:
-    """The first export of every name, all at once.
-
-    :ivar owners: symbol: the module that it comes from
-    :ivar crcs: symbol: its CRC, of those in no namespace
-    :ivar kernel_crcs: the same of the kernel's own alone
-    :ivar of_modules: symbol: the module that it comes from, of those that are not the kernel's own
-    :ivar namespaced: symbol: CRC and namespace, of those in one
-    :ivar gpl: symbols that are for GPL-compatible modules alone
-    :ivar several: symbols that more than one row has
-    :ivar by_module: the symbols of each module, but not the kernel's own
-    """
-
-    def __init__(self) -> None:
-        self.owners: dict[str, str] = {}
-        self.crcs: dict[str, int | None] = {}
-        self.kernel_crcs: dict[str, int | None] = {}
-        self.of_modules: dict[str, str] = {}
-        self.namespaced: dict[str, tuple[int | None, str]] = {}
-        self.gpl: set[str] = set()
-        self.several: set[str] = set()
-        self.by_module: dict[str, list[str]] = {}
-
-    def export(self, name: str) -> Export:
-        """The first of a name."""
-        crc, namespace = self.namespaced[name] if name in self.namespaced else (self.crcs[name], "")
-        return Export(name, crc, name in self.gpl, namespace, self.owners[name])
-
-    def enter(
-        self,
-        names: Sequence[str],
-        owners: Sequence[str],
-        crcs: Sequence[int | None],
-        namespaces: Sequence[str],
-        gpl: Iterable[bool],
-    ) -> None:
-        """Rows, by columns, in place of what is there under their names."""
-        self.several.update(self.owners.keys() & set(names))
-        self.owners.update(zip(names, owners))
-        self.crcs.update(zip(names, crcs))
-        self.gpl.difference_update(names)
-        self.gpl.update(compress(names, gpl))
-        for name in self.namespaced.keys() & set(names):
-            del self.namespaced[name]
-        for name, crc, namespace in compress(zip(names, crcs, namespaces), namespaces):
-            self.namespaced[name] = crc, namespace
-            del self.crcs[name]
 
 
 class Symbols:
@@ -120,35 +70,9 @@ class Symbols:
     def find(self, name: str) -> tuple[Export, ...]:
         """The exports of that name, the kernel's own first."""
         if name not in self._found:
-            known: Rows | None = self.__dict__.get("rows")  # once they are worked out
-            if known and name in known.owners and name not in known.several:
-                self._found[name] = (known.export(name),)
-            else:
-                found = [row for table in self.tables if (row := table.get(name))]
-                self._found[name] = tuple(sorted(found, key=lambda row: row.owner != KERNEL))
+            found = [row for table in self.tables if (row := table.get(name))]
+            self._found[name] = tuple(sorted(found, key=_not_kernels) if len(found) > 1 else found)
         return self._found[name]
-
-    @cached_property
-    def rows(self) -> Rows | None:
-        """All of them by name, the kernel's own first; None where a table says more than a row of each name.
-
-        Many modules are judged by it; for a few it is quicker to look up each name.
-        """
-        rows = Rows()
-        for of_kernel in (False, True):  # what is entered later goes before
-            for table in reversed(self.tables):
-                columns = table.columns
-                if columns is None:
-                    return None
-                kept = [(owner == KERNEL) == of_kernel for owner in columns.owners]
-                names, owners = list(compress(columns.names, kept)), list(compress(columns.owners, kept))
-                crcs, namespaces = list(compress(columns.crcs, kept)), list(compress(columns.namespaces, kept))
-                rows.enter(names, owners, crcs, namespaces, compress(columns.gpl, kept))
-                for name, owner in zip(names, owners) if not of_kernel else ():
-                    rows.by_module.setdefault(owner, []).append(name)
-        rows.kernel_crcs = {name: crc for name, crc in rows.crcs.items() if rows.owners[name] == KERNEL}
-        rows.of_modules = {name: owner for name, owner in rows.owners.items() if owner != KERNEL}
-        return rows
 
     @property
     def module_layout(self) -> int | None:
@@ -159,6 +83,10 @@ class Symbols:
     def has_owner(self, name: str) -> bool:
         """Whether a module of that name exports anything in a table."""
         return any(name in table.owners for table in self.tables)
+
+
+def _not_kernels(row: Export) -> bool:
+    return row.owner != KERNEL
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -41,6 +41,14 @@ class Columns:
         self, crcs: list[int], names: list[str], owners: list[str], namespaces: list[str], gpl: list[bool]
     ) -> None:
         self.crcs, self.names, self.owners, self.namespaces, self.gpl = crcs, names, owners, namespaces, gpl
+        self._places = dict(zip(names, range(len(names))))
+
+    def get(self, name: str) -> Export | None:
+        """The row of a symbol."""
+        at = self._places.get(name)
+        if at is None:
+            return None
+        return Export(name, self.crcs[at], self.gpl[at], self.namespaces[at], self.owners[at])
 
 
 class Symvers:
@@ -93,8 +101,6 @@ class Symvers:
     @cached_property
     def owners(self) -> frozenset[str]:
         """The names of all modules that export something, `vmlinux` among them."""
-        if self.columns is not None:
-            return frozenset(self.columns.owners)
         rows = (line.split(b"\t") for line in self._data.splitlines())
         paths = {columns[_owner_column(columns)] for columns in rows}
         return frozenset(owner_name(path.decode("utf-8", "replace")) for path in paths)
@@ -170,6 +176,9 @@ class Symvers:
 
         :raises TargetError: its CRC is none
         """
+        columns: Columns | None = self.__dict__.get("columns")
+        if columns is not None:  # all rows have been taken apart
+            return columns.get(name)
         line = self._line(name.encode("utf-8", "surrogateescape"))
         return None if line is None else self._row(line)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...module.facts import SHN_UNDEF
 from ...target.symvers import KERNEL
 from .. import needs
 from ..among import LoadAmong
@@ -66,8 +65,7 @@ def _knows_exporters(load: LoadAmong) -> bool:
         return False
     first = [load.view.visible.member(name) for name in load.needs]
     views = [load.view, *(View(load.view.visible, one.links) for one in first if one)]
-    wanted = ((view, one) for view in views if view.links.imports for one in view.links.imports.open)
-    names = ((view, looked_up(load, one.name)) for view, one in wanted if one.shndx == SHN_UNDEF)
+    names = ((view, looked_up(load, name)) for view in views for name in view.links.wanted)
     return (
         None not in first
         and not any(view.opaque for view in views)
