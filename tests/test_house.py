@@ -4,6 +4,7 @@ those for types alone, count as well."""
 from __future__ import annotations
 
 import ast
+import re
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +16,9 @@ PACKAGE = Path(modcheck.__file__).parent
 #: from the bottom; "" is the package itself, which offers what lies in the rooms before it
 ROOMS = ("base", "module", "target", "loader", "", "types", "advice", "report", "cli", "__main__")
 BASE = ("arch", "archives", "btf", "errors", "files", "roots", "version")
+
+#: a line of docs/house.md that says which files a file imports, of those that have such a line
+_ROW = re.compile(r"(?m)^(\S+\.py) +→ ?(.*)$")
 
 #: each file by its dotted name, a package by that of its `__init__`
 FILES = {
@@ -73,6 +77,17 @@ def test_imports_are_found_wherever_they_stand() -> None:
     assert {"modcheck.errors", "modcheck.loader", "modcheck.target"} <= GRAPH["modcheck"]  # for types alone
     assert "modcheck.target.ksymtab_flat" in GRAPH["modcheck.target.ksymtab"]  # in a function
     assert "modcheck.loader.stages.signature" in GRAPH["modcheck.loader.alone"]  # in a room within a room
+
+
+def test_the_page_shows_these_rooms_and_imports() -> None:
+    page = (PACKAGE.parent / "docs/house.md").read_text()
+    assert "  <  ".join(("single files", *(room for room in ROOMS[1:-1] if room))) in page
+    drawn = {_dotted(file): set(map(_dotted, found.split(", "))) - {""} for file, found in _ROW.findall(page)}
+    assert drawn == {file: GRAPH[file] & drawn.keys() for file in drawn}
+
+
+def _dotted(file: str) -> str:
+    return file and "modcheck." + file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 def test_circles_and_arrows_up_are_found() -> None:
