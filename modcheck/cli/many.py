@@ -57,7 +57,9 @@ class Question:
     @cached_property
     def without(self) -> frozenset[str]:
         """What of a module this kernel does not ask for."""
-        return frozenset() if any(one.key for one in self.target.certificates) else frozenset(("digests",))
+        digests = any(one.key for one in self.target.certificates)
+        parameters = self.walks[0].terms.arguments or self.target.modules or self.target.has_boot_options
+        return frozenset((*(() if digests else ("digests",)), *(() if parameters else ("parameters",))))
 
     def read(self, path: str) -> Module:
         """The module at a path; the last few are kept.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..module.facts import SHN_UNDEF, Module, Symbol
+from ..module.facts import SHN_UNDEF, Module
 from .facts import Answer, Load
 from .links import Alone, Imports, Links, Own
 from .stages.license import is_proprietary
@@ -40,9 +40,9 @@ def _judge(module: Module, walk: Walk) -> Own:
     return Own(_links(load, module, in_question(load) if asked else None), answers, tuple(_assumed(load)))
 
 
-def _links(load: Load, given: Module, symbols: Sequence[Symbol] | None) -> Links:
+def _links(load: Load, given: Module, asked: Sequence[int] | None) -> Links:
     """:param given: the module as user space reads it
-    :param symbols: those that are in question; None where it is refused before, and no more is asked
+    :param asked: the places of the symbols that are in question; None where it is refused before, and no more is asked
     """
     module = load.module
     return Links(
@@ -55,8 +55,8 @@ def _links(load: Load, given: Module, symbols: Sequence[Symbol] | None) -> Links
         sections=len(module.elf.sections),
         modinfo=module.told,
         depends=given.depends,
-        wanted=module.imports if symbols is None else [one.name for one in symbols if one.shndx == SHN_UNDEF],
-        imports=Imports(module.symbols, symbols, load.recorded) if symbols else None,
+        wanted=module.imports if asked is None else _wanted(module, asked),
+        imports=Imports(module.symbols, asked, load.recorded) if asked else None,
         exports=module.exports,
         parameters=module.parameters,
         has_versions=module.versions is not None,
@@ -65,6 +65,12 @@ def _links(load: Load, given: Module, symbols: Sequence[Symbol] | None) -> Links
         signed=trusted_key(load) is not None,
         decoded=module.compression is None or _decompresses(load),
     )
+
+
+def _wanted(module: Module, asked: Sequence[int]) -> list[str]:
+    """The names of the undefined ones of these symbols."""
+    symbols = module.symbols
+    return [symbols[place].name for place in asked if symbols[place].shndx == SHN_UNDEF]
 
 
 def _decompresses(load: Load) -> bool:

@@ -16,8 +16,8 @@ class Imports(NamedTuple):
 
     symbols: Sequence[Symbol]
     """all that the loader looks up or refuses, in the order of the symbol table"""
-    open: Sequence[Symbol]
-    """those that the kernel's own exports do not settle"""
+    open: Sequence[int]
+    """the places of those that the kernel's own exports do not settle"""
     recorded: RecordedVersions
     """the CRCs that it was built against"""
 

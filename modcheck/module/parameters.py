@@ -51,7 +51,8 @@ class _Pointers:
         if place is None:
             return ""
         data = self.image.bytes_of(self.image.sections[place[0]])
-        return text(data[place[1] :].split(b"\0", 1)[0])
+        end = data.find(b"\0", place[1])
+        return text(data[place[1] : end if end >= 0 else None])
 
     def number(self, place: tuple[int, int]) -> int:
         """The 32-bit number at a place."""

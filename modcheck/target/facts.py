@@ -6,7 +6,7 @@ A fact that is not known is None, never a default. `sources` says of each fact f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
@@ -25,11 +25,28 @@ if TYPE_CHECKING:
     from .modules_dir import ModulesDir
 
 
+class _OfKernel(dict[str, "Export | None"]):
+    """The kernel's own export of each name that was asked for; None where it has none."""
+
+    def __init__(self, tables: Sequence[Symvers]) -> None:
+        super().__init__()
+        self.tables = tables
+
+    def __missing__(self, name: str) -> Export | None:
+        rows = (table.get(name) for table in self.tables)
+        self[name] = found = next((row for row in rows if row and row.owner == KERNEL), None)
+        return found
+
+
 class Symbols:
-    """The exports of a kernel and its modules, from one or more tables; earlier tables go first."""
+    """The exports of a kernel and its modules, from one or more tables; earlier tables go first.
+
+    :ivar of_kernel: the kernel's own by name; None for a name that it does not export
+    """
 
     def __init__(self, tables: Iterable[Symvers]) -> None:
         self.tables = tuple(tables)
+        self.of_kernel: Mapping[str, Export | None] = _OfKernel(self.tables)
         self._found: dict[str, tuple[Export, ...]] = {}
 
     @cached_property

@@ -32,6 +32,8 @@ _NOT_TAB_OR_NEWLINE = bytes(set(range(256)) - {9, 10})
 _MODERN_KINDS = frozenset(("EXPORT_SYMBOL", "EXPORT_SYMBOL_GPL"))
 #: so many symbols are searched for in the text before an index of all is worth its cost
 _SEARCHES = 100
+#: behind so many, all rows are taken apart
+_MANY = 2000
 
 
 class Columns:
@@ -176,8 +178,8 @@ class Symvers:
 
         :raises TargetError: its CRC is none
         """
-        columns: Columns | None = self.__dict__.get("columns")
-        if columns is not None:  # all rows have been taken apart
+        columns: Columns | None = self.columns if self._searches > _MANY else self.__dict__.get("columns")
+        if columns is not None:  # all rows are taken apart
             return columns.get(name)
         line = self._line(name.encode("utf-8", "surrogateescape"))
         return None if line is None else self._row(line)

@@ -111,37 +111,36 @@ def unknown_symbol_line(module: str, name: str, errno: str, version: Version) ->
     return f"{module}: Unknown symbol {name} (err {number})"
 
 
-def in_question(load: Load) -> Sequence[Symbol]:
-    """The module's symbols, less those that the kernel itself exports just as the module wants them: the kernel's own
-    go before all others. Nearly all, in most modules.
+def in_question(load: Load) -> Sequence[int]:
+    """The places of the module's symbols, less those that the kernel itself exports just as the module wants them: the
+    kernel's own go before all others. Nearly all, in most modules.
     """
     module, target = load.module, load.target
-    symbols, tables, modversions, tied = module.symbols, target.symbols, target.modversions, target.tied
+    names, tables, modversions, tied = module.imports, target.symbols, target.modversions, target.tied
+    every = range(len(module.symbols))
     unproven = load.strict and tied is not None and tied.state == "assumed"
-    if tables is None or modversions is None or (modversions and not tables.has_crcs):
-        return symbols
-    if unproven or module.name == KERNEL or len(module.imports) != len(symbols):
-        return symbols
-    recorded: Mapping[str, int] = {}
-    if modversions:
-        recorded = (load.recorded.basic if load.recorded.extended is None else load.recorded.extended) or {}
+    if tables is None or modversions is None or unproven or module.name == KERNEL or len(names) != len(every):
+        return every
+    if target.arch == "ppc64":
+        names = tuple([looked_up(load, name) or "" for name in names])
+    crcs = load.recorded.basic if load.recorded.extended is None else load.recorded.extended
+    if not modversions:
+        crcs = None
+    elif not (crcs and tables.has_crcs):
+        return every
     gpl_ok = not is_proprietary(module, load.version)
-    found = []
-    for place, written in enumerate(module.imports):
-        name = written if target.arch != "ppc64" else looked_up(load, written)
-        if name is None:
-            continue
-        rows = tables.find(name)
-        settled = (
-            rows
-            and rows[0].owner == KERNEL
-            and not rows[0].namespace
-            and (gpl_ok or rows[0].gpl is False)
-            and (not modversions or (rows[0].crc is not None and recorded.get(name) == rows[0].crc))
-        )
-        if not settled:
-            found.append(symbols[place])
-    return found
+    rows = map(tables.of_kernel.__getitem__, names)
+    return [place for place, row in enumerate(rows) if row is None or not _as_wanted(row, crcs, gpl_ok)]
+
+
+def _as_wanted(row: Export, crcs: Mapping[str, int] | None, gpl_ok: bool) -> bool:
+    """Whether there is nothing to say of a symbol: it may be used, and has the CRC that the module was built against.
+
+    :param crcs: None where they are not compared
+    """
+    if row.namespace or not (gpl_ok or row.gpl is False):
+        return False
+    return crcs is None or (row.crc is not None and crcs.get(row.name) == row.crc)
 
 
 @concerns(modules=lambda links: links.imports, others=True)
@@ -151,7 +150,8 @@ def symbols(load: LoadAmong) -> Iterator[Answer]:
     assert imports
     walk = _Walk(load, imports.recorded)
     # a proprietary module's symbol changes what may be used behind it
-    for symbol in imports.symbols if load.proprietary else imports.open:
+    for place in range(len(imports.symbols)) if load.proprietary else imports.open:
+        symbol = imports.symbols[place]
         if symbol.shndx == SHN_UNDEF:
             _undefined(walk, symbol)
         elif symbol.shndx == SHN_COMMON:
