@@ -50,7 +50,8 @@ class Row(NamedTuple):
 
 def told(path: Path, target: Target, **options: Any) -> Prediction:
     """The prediction with its causes, as the command line has it."""
-    return Adviser(target, ()).advised(predict(read_module(path), target, **options))
+    module = read_module(path)
+    return Adviser(target, ()).advised(predict(module, target, **options), module)
 
 
 def made(folder: Path, module: Path, *changes: Change, name: str = "chrdevbase.ko") -> Path:

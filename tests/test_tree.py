@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import SAMPLES, Run
 
-from modcheck import Prediction, read_target
+from modcheck import read_target
 from modcheck.cli import many
 from modcheck.cli.adviser import Adviser
 from modcheck.cli.common import expand
@@ -45,10 +45,10 @@ def told(answers: Answers) -> tuple[object, ...]:
 def parts_in_memory(asked: Question, found: Sequence[str | tuple[str, str]], loader: str) -> list[list[str]]:
     """The parts of the reports where all modules are read first, and none let go."""
     modules = [asked.read(one) for one in found if isinstance(one, str)]
-    predictions = iter(Sets(modules, walks_of(asked.target, loader=loader)).predictions())
-    judged: list[Result] = [next(predictions) if isinstance(one, str) else one for one in found]
-    advised = [asked.adviser.advised(one) if isinstance(one, Prediction) else one for one in judged]
-    return [list(parts) for parts in zip(*map(asked.parts, advised))]
+    predictions = Sets(modules, walks_of(asked.target, loader=loader)).predictions()
+    advised = map(asked.adviser.advised, predictions, modules)
+    results: list[Result] = [next(advised) if isinstance(one, str) else one for one in found]
+    return [list(parts) for parts in zip(*map(asked.parts, results))]
 
 
 @pytest.mark.parametrize("loader", ["modprobe", "insmod", "busybox"])

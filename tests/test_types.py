@@ -235,7 +235,8 @@ def test_debug_information_decides_nothing(tmp_path: Path) -> None:
     path.write_bytes(data)
     words = board(tmp_path, "cdev")
     target = read_target(words[2], vendor="upstream")
-    prediction = Adviser(target, ()).advised(predict(read_module(path), target))
+    module = read_module(path)
+    prediction = Adviser(target, ()).advised(predict(module, target), module)
     assert (prediction.verdict, prediction.errno) == ("refused", "EINVAL")
     plain = read_module(DATA / "plain/chrdevbase.ko.xz")
     assert plain.btf is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..loader.causes import TypeChange
@@ -32,21 +33,22 @@ class Adviser:
 
             self.symtypes = [read_symtypes(path) for path in symtypes]
 
-    def advised(self, prediction: Prediction, *, look: bool = True) -> Prediction:
-        """:param prediction: with its module
-        :param look: read debug information, which takes seconds, where CRCs differ
-        """
-        told, module = _to_mend(prediction), prediction.module
-        if module is None or not has_more(prediction):
+    def advised(self, prediction: Prediction, module: Module, *, look: bool = True) -> Prediction:
+        """:param look: read debug information, which takes seconds, where CRCs differ"""
+        if not has_more(prediction):
             return prediction
         from ..advice import advise
         from ..target.built import NOTHING, read_built
 
         against, kernels = self.target.built_against, self.target.tree
         tree = kernels or (against.tree if against else None)
-        built = read_built(module.path, module.vermagic, tree, kernels=kernels is not None) if told or tree else NOTHING
+        built = (
+            read_built(module.path, module.vermagic, tree, kernels=kernels is not None)
+            if _to_mend(prediction) or tree
+            else NOTHING
+        )
         types = self._types(prediction, module, built.tree and built.tree.path, look)
-        return advise(prediction, self.target, built, types)
+        return advise(replace(prediction, module=module), self.target, built, types)
 
     def _types(self, prediction: Prediction, module: Module, tree: str | None, look: bool) -> tuple[TypeChange, ...]:
         """What lies behind CRCs that differ."""

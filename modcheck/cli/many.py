@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -90,7 +89,7 @@ class Question:
         """
         if has_more(prediction):
             module = self.read(prediction.path)
-            prediction = self.adviser.advised(replace(prediction, module=module), look=look)
+            prediction = self.adviser.advised(prediction, module, look=look)
         return prediction, self.parts(prediction)
 
     def parts(self, result: Result) -> tuple[str, ...]:
