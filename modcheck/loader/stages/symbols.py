@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...module.facts import SHN_COMMON, SHN_UNDEF, STB_WEAK, STT_REGISTER, Export, Symbol
+from ...target.facts import Target
 from ...target.symvers import KERNEL
 from ...version import Version
 from .. import needs
@@ -116,21 +117,28 @@ def in_question(load: Load) -> Sequence[int]:
     kernel's own go before all others. Nearly all, in most modules.
     """
     module, target = load.module, load.target
-    names, tables, modversions, tied = module.imports, target.symbols, target.modversions, target.tied
+    names, tables, tied = module.imports, target.symbols, target.tied
     every = range(len(module.symbols))
     unproven = load.strict and tied is not None and tied.state == "assumed"
-    if tables is None or modversions is None or unproven or module.name == KERNEL or len(names) != len(every):
+    if tables is None or unproven or module.name == KERNEL or len(names) != len(every) or not _is_compared(target):
         return every
     if target.arch == "ppc64":
         names = tuple([looked_up(load, name) or "" for name in names])
-    crcs = load.recorded.basic if load.recorded.extended is None else load.recorded.extended
-    if not modversions:
-        crcs = None
-    elif not (crcs and tables.has_crcs):
-        return every
-    gpl_ok = not is_proprietary(module, load.version)
+    crcs, gpl_ok = _compared(target, load.recorded), not is_proprietary(module, load.version)
     rows = map(tables.of_kernel.__getitem__, names)
     return [place for place, row in enumerate(rows) if row is None or not _as_wanted(row, crcs, gpl_ok)]
+
+
+def _is_compared(target: Target) -> bool:
+    """Whether it is known what the CRCs of symbols are compared with, or that they are not."""
+    return target.modversions is False or bool(target.modversions and target.symbols and target.symbols.has_crcs)
+
+
+def _compared(target: Target, recorded: RecordedVersions) -> Mapping[str, int] | None:
+    """The CRCs that the module was built against; None where this kernel compares none."""
+    if not target.modversions:
+        return None
+    return (recorded.basic if recorded.extended is None else recorded.extended) or {}
 
 
 def _as_wanted(row: Export, crcs: Mapping[str, int] | None, gpl_ok: bool) -> bool:
@@ -149,11 +157,14 @@ def symbols(load: LoadAmong) -> Iterator[Answer]:
     imports = load.links.imports
     assert imports
     walk = _Walk(load, imports.recorded)
+    crcs, is_compared = _compared(load.target, imports.recorded), _is_compared(load.target)
     # a proprietary module's symbol changes what may be used behind it
     for place in range(len(imports.symbols)) if load.proprietary else imports.open:
         symbol = imports.symbols[place]
         if symbol.shndx == SHN_UNDEF:
-            _undefined(walk, symbol)
+            rows = load.view.find(symbol.name) if is_compared and not load.proprietary else ()
+            if not (rows and _as_wanted(rows[0], crcs, walk.gpl_ok)):
+                _undefined(walk, symbol)
         elif symbol.shndx == SHN_COMMON:
             if not symbol.name.startswith("__gnu_lto"):
                 text = f"{load.links.name}: please compile with -fno-common"
