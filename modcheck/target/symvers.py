@@ -32,8 +32,6 @@ _NOT_TAB_OR_NEWLINE = bytes(set(range(256)) - {9, 10})
 _MODERN_KINDS = frozenset(("EXPORT_SYMBOL", "EXPORT_SYMBOL_GPL"))
 #: so many symbols are searched for in the text before an index of all is worth its cost
 _SEARCHES = 100
-#: behind so many, all rows are taken apart
-_MANY = 2000
 
 
 class Columns:
@@ -103,8 +101,10 @@ class Symvers:
     @cached_property
     def owners(self) -> frozenset[str]:
         """The names of all modules that export something, `vmlinux` among them."""
+        if columns := self._taken_apart:
+            return frozenset(columns.owners)
         rows = (line.split(b"\t") for line in self._data.splitlines())
-        paths = {columns[_owner_column(columns)] for columns in rows}
+        paths = {row[_owner_column(row)] for row in rows}
         return frozenset(owner_name(path.decode("utf-8", "replace")) for path in paths)
 
     @cached_property
@@ -126,6 +126,11 @@ class Symvers:
         owners = [named[path] for path in cells[2::width]]
         namespaces = cells[4::width] if width == 5 else [""] * self.rows
         return Columns(crcs, names, owners, namespaces, [kind == "EXPORT_SYMBOL_GPL" for kind in kinds])
+
+    @property
+    def _taken_apart(self) -> Columns | None:
+        """`columns`, if they were asked for: of a few symbols it is quicker to search the text."""
+        return self.__dict__.get("columns")
 
     @cached_property
     def kernel_crcs(self) -> dict[str, int | None]:
@@ -178,8 +183,7 @@ class Symvers:
 
         :raises TargetError: its CRC is none
         """
-        columns: Columns | None = self.columns if self._searches > _MANY else self.__dict__.get("columns")
-        if columns is not None:  # all rows are taken apart
+        if columns := self._taken_apart:
             return columns.get(name)
         line = self._line(name.encode("utf-8", "surrogateescape"))
         return None if line is None else self._row(line)
