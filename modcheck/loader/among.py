@@ -15,7 +15,6 @@ class LoadAmong(Attempt):
     :ivar links: the module
     :ivar view: the exports that it sees
     :ivar loaded: names of the modules already loaded
-    :ivar present: names of the modules that are there when it is loaded: those, and what it needs
     :ivar proprietary: those of them that taint the kernel as proprietary
     :ivar needs: the modules that are loaded before it because it needs them, first to last
     :ivar cycle: a module that it needs, and that needs it
@@ -31,7 +30,6 @@ class LoadAmong(Attempt):
         view: View,
         *,
         loaded: frozenset[str],
-        present: frozenset[str],
         proprietary: frozenset[str],
         needs: tuple[str, ...],
         cycle: str | None = None,
@@ -42,9 +40,14 @@ class LoadAmong(Attempt):
     ) -> None:
         super().__init__(terms)
         self.links, self.view = view.links, view
-        self.loaded, self.present, self.proprietary = loaded, present, proprietary
+        self.loaded, self.proprietary = loaded, proprietary
         self.needs, self.cycle, self.arguments = needs, cycle, arguments
         self.dependencies, self.rivals, self.softdeps = dependencies, rivals, softdeps
+
+    @property
+    def present(self) -> frozenset[str]:
+        """Names of the modules that are there when it is loaded: all that are loaded already, and what it needs."""
+        return self.view.visible.loaded.union(self.needs)
 
     @property
     def knows_absent(self) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 
 from ..module.facts import Module
 from ..target.facts import Target
@@ -146,7 +146,6 @@ class Together:
             self.walks[version].terms,
             View(self.visible, links),
             loaded=self._loaded,
-            present=self.visible.loaded.union(needs),
             proprietary=proprietary,
             needs=needs,
             cycle=cycle,
@@ -183,30 +182,36 @@ class Together:
     def _walk(self, load: LoadAmong, own: Own, version: int, already: frozenset[str]) -> Prediction:
         """The answers of all stages in the kernel's order, and what they come to."""
         walk, links = self.walks[version], load.links
-        among = {place: stage for place, stage, modules in walk.among if modules is None or modules(links)}
+        steps: list[tuple[int, Iterable[Answer]]] = list(own.answers.items())
+        steps += [
+            (one.place, one.stage(load)) for one in walk.among if one.is_concerned is None or one.is_concerned(links)
+        ]
         findings: list[Finding] = []
         unchecked: list[Unknown] = []
         lines: list[str] = []
         spent = already
         refusing: Finding | None = None
         earlier: tuple[str, ...] = ()
-        for place in sorted({*among, *own.answers}):
+        for _, answers in sorted(steps, key=_PLACE):
             found: list[Finding] = []
-            answers = among[place](load) if place in among else own.answers[place]
             for answer in answers:
-                answer = _marked(answer, walk.terms)
+                if answer.rule in walk.terms.ignore:
+                    answer = _ignored(answer)
                 if isinstance(answer, Finding):
                     found.append(answer)
                 elif answer not in unchecked:
                     unchecked.append(answer)
+            if not found:
+                continue
             findings += found
-            if refusing is None and found:
+            errors = [one for one in found if one.level == "error"]
+            if refusing is None:
                 printed, spent = _printed(found, spent, load)
                 lines += printed
-                refusing = _last(list(filter(walk.decides, found)))
+                refusing = _last([one for one in errors if not one.ignored])
                 if refusing and unchecked:
                     earlier = tuple(dict.fromkeys(one.rule for one in unchecked if not one.ignored))
-            end = next(filter(walk.ends, found), None)
+            end = next(filter(walk.ends, errors), None)
             if end and end.ignored:
                 unchecked.append(Unknown(end.rule, "nothing behind it can be judged in a file like this"))
             if end or (refusing and refusing.rule == "arch"):
@@ -257,10 +262,8 @@ def _agreed(predictions: Sequence[Prediction]) -> Prediction:
     return replace(others[0], verdict="unknown" if refused else others[0].verdict, unchecked=unchecked)
 
 
-def _marked(answer: Answer, terms: Terms) -> Answer:
+def _ignored(answer: Answer) -> Answer:
     """With the user's word that its rule does not decide."""
-    if answer.rule not in terms.ignore:
-        return answer
     return replace(answer, ignored=True) if isinstance(answer, Finding) else answer._replace(ignored=True)
 
 
@@ -289,13 +292,15 @@ def _longest_line(load: LoadAmong) -> int:
     return 973 if load.target.option("PRINTK_CALLER") == "y" else 989
 
 
-_ORDER = attrgetter("order")
+_ORDER, _PLACE = attrgetter("order"), itemgetter(0)
 
 
 def _printed(findings: Sequence[Finding], spent: frozenset[str], load: LoadAmong) -> tuple[list[str], frozenset[str]]:
     """The lines of one stage in their order, less those that the kernel prints only once and has printed; and which of
     these it has printed then."""
     lines: list[LogLine] = [line for finding in findings if not finding.ignored for line in finding.log]
+    if not lines:
+        return [], spent
     lines.sort(key=_ORDER)
     longest = _longest_line(load)
     shown = []
@@ -309,7 +314,9 @@ def _printed(findings: Sequence[Finding], spent: frozenset[str], load: LoadAmong
 
 def _last(errors: Sequence[Finding]) -> Finding | None:
     """The one of a stage's errors that it returns: that of its last line."""
-    return max(errors, key=lambda finding: max((line.order for line in finding.log), default=0), default=None)
+    if len(errors) < 2:
+        return errors[0] if errors else None
+    return max(errors, key=lambda finding: max((line.order for line in finding.log), default=0))
 
 
 def _compared(load: LoadAmong, unchecked: Sequence[Unknown]) -> bool:

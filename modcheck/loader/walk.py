@@ -137,8 +137,9 @@ class Walk:
 
     def ends(self, answer: Answer) -> bool:
         """Whether nothing behind this is looked at."""
-        final = isinstance(answer, Finding) and answer.level == "error" and answer.rule in _FINAL
-        return final or (self.terms.until_refused and self.decides(answer))
+        if not isinstance(answer, Finding) or answer.level != "error":
+            return False
+        return answer.rule in _FINAL or (self.terms.until_refused and answer.rule not in self.terms.ignore)
 
 
 def walks_of(target: Target, *, loader: str = "modprobe", ignore: Collection[str] = (), **how: Any) -> tuple[Walk, ...]:

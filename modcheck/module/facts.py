@@ -388,7 +388,7 @@ class Module:
         """The undefined symbols, in the order of the symbol table."""
         return tuple(symbol for symbol in self.symbols if symbol.shndx == SHN_UNDEF)
 
-    @property
+    @cached_property
     def depends(self) -> tuple[str, ...] | None:
         """The names of the modules that it says it needs, with `_` for `-`; None where it does not say."""
         told = self.info("depends")
