@@ -29,26 +29,51 @@ _NO_CRC = b"0x00000000\t"
 _UNKNOWN_KIND = "(unknown)"
 _KINDS = {False: "EXPORT_SYMBOL", True: "EXPORT_SYMBOL_GPL", None: _UNKNOWN_KIND}
 _NOT_TAB_OR_NEWLINE = bytes(set(range(256)) - {9, 10})
+_CRCS = re.compile("(?:0x[0-9a-fA-F]{8})*")
 _MODERN_KINDS = frozenset(("EXPORT_SYMBOL", "EXPORT_SYMBOL_GPL"))
 #: so many symbols are searched for in the text before an index of all is worth its cost
 _SEARCHES = 100
 
 
 class Columns:
-    """A table by columns, of one length."""
+    """A table by columns, as they are written; names are each there once."""
 
     def __init__(
-        self, crcs: list[int], names: list[str], owners: list[str], namespaces: list[str], gpl: list[bool]
+        self, crcs: list[str], names: list[str], paths: list[str], kinds: list[str], namespaces: list[str]
     ) -> None:
-        self.crcs, self.names, self.owners, self.namespaces, self.gpl = crcs, names, owners, namespaces, gpl
+        self._crcs, self._names, self._paths, self._kinds, self._namespaces = crcs, names, paths, kinds, namespaces
         self._places = dict(zip(names, range(len(names))))
+        self._owners = {path: owner_name(path) for path in set(paths)}
+        self.are_names_apart = len(self._places) == len(names)
+
+    @property
+    def owners(self) -> frozenset[str]:
+        """Whose the symbols are."""
+        return frozenset(self._owners.values())
 
     def get(self, name: str) -> Export | None:
         """The row of a symbol."""
         at = self._places.get(name)
         if at is None:
             return None
-        return Export(name, self.crcs[at], self.gpl[at], self.namespaces[at], self.owners[at])
+        gpl, owner = self._kinds[at] == _KINDS[True], self._owners[self._paths[at]]
+        return Export(name, int(self._crcs[at], 16), gpl, self._namespaces[at], owner)
+
+    @property
+    def kernel_crcs(self) -> dict[str, int | None]:
+        """`Symvers.kernel_crcs`."""
+        rows, owners = zip(self._names, self._crcs, self._paths), self._owners
+        return {sys.intern(name): int(crc, 16) for name, crc, path in rows if owners[path] == KERNEL}
+
+    @property
+    def kernel_kinds(self) -> dict[str, tuple[bool | None, str]]:
+        """`Symvers.kernel_kinds`."""
+        rows, owners = zip(self._names, self._paths, self._kinds, self._namespaces), self._owners
+        return {
+            sys.intern(name): (kind == _KINDS[True], namespace)
+            for name, path, kind, namespace in rows
+            if owners[path] == KERNEL
+        }
 
 
 class Symvers:
@@ -102,7 +127,7 @@ class Symvers:
     def owners(self) -> frozenset[str]:
         """The names of all modules that export something, `vmlinux` among them."""
         if columns := self._taken_apart:
-            return frozenset(columns.owners)
+            return columns.owners
         rows = (line.split(b"\t") for line in self._data.splitlines())
         paths = {row[_owner_column(row)] for row in rows}
         return frozenset(owner_name(path.decode("utf-8", "replace")) for path in paths)
@@ -115,17 +140,12 @@ class Symvers:
         width = (len(cells) - 1) // (self.rows or 1)
         if self.inferred or width < 4 or len(cells) != width * self.rows + 1 or b"\r" in self._data:
             return None
-        names, kinds = [*map(sys.intern, cells[1::width])], cells[3::width]  # kernels share most
-        if not _MODERN_KINDS.issuperset(kinds) or len(set(names)) != len(names):
+        crcs, names, paths, kinds = (cells[place : len(cells) - 1 : width] for place in range(4))
+        # what is no CRC is told with its line, when its symbol is looked up
+        if not _MODERN_KINDS.issuperset(kinds) or not _CRCS.fullmatch("".join(crcs)) or {*map(len, crcs)} != {10}:
             return None
-        try:
-            crcs = [int(crc, 16) for crc in cells[0 : len(cells) - 1 : width]]
-        except ValueError:
-            return None  # told with its line, when its symbol is looked up
-        named = {path: owner_name(path) for path in set(cells[2::width])}
-        owners = [named[path] for path in cells[2::width]]
-        namespaces = cells[4::width] if width == 5 else [""] * self.rows
-        return Columns(crcs, names, owners, namespaces, [kind == "EXPORT_SYMBOL_GPL" for kind in kinds])
+        found = Columns(crcs, names, paths, kinds, cells[4::width] if width == 5 else [""] * self.rows)
+        return found if found.are_names_apart else None
 
     @property
     def _taken_apart(self) -> Columns | None:
@@ -138,7 +158,7 @@ class Symvers:
         columns = self.columns
         if columns is None:
             return {row.name: row.crc for row in self if row.owner == KERNEL}
-        return {name: crc for name, crc, owner in zip(columns.names, columns.crcs, columns.owners) if owner == KERNEL}
+        return columns.kernel_crcs
 
     @cached_property
     def kernel_kinds(self) -> dict[str, tuple[bool | None, str]]:
@@ -146,8 +166,7 @@ class Symvers:
         columns = self.columns
         if columns is None:
             return {row.name: (row.gpl, row.namespace) for row in self if row.owner == KERNEL}
-        rows = zip(columns.names, columns.owners, columns.gpl, columns.namespaces)
-        return {name: (gpl, namespace) for name, owner, gpl, namespace in rows if owner == KERNEL}
+        return columns.kernel_kinds
 
     def only(self, names: Collection[str]) -> Symvers:
         """Those of its rows, by what a CRC proves: nothing of the licence, and nothing of other symbols."""
