@@ -36,7 +36,9 @@ def _judge(module: Module, walk: Walk) -> Own:
                 if any(map(walk.ends, found)):
                     refused = place if any(map(walk.decides, found)) else None
                     break
-    asked = not walk.terms.until_refused or refused is None or refused > walk.place_of(symbols)
+    # what it needs is told where it is not refused itself, or where that does not refuse others
+    early = walk.terms.until_refused and "dependency" not in walk.terms.ignore
+    asked = not early or refused is None or refused > walk.place_of(symbols)
     return Own(_links(load, module, in_question(load) if asked else None), answers, tuple(_assumed(load)))
 
 
