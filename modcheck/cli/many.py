@@ -196,8 +196,8 @@ def answer(question: Question, found: Sequence[Found], jobs: int | None) -> Answ
     :param jobs: how many processes work on many; the answers are the same
     :raises ModcheckError: the target's table is broken
     """
-    if len(found) > CHUNK and question.target.symbols:
-        question.target.symbols.take_apart()
+    if question.target.symbols:
+        question.target.symbols.expect(len(found))
     read: list[Alone | tuple[str, str]] = []
     with progress(len(found), "modules") as done:
         for some in spread(question.alone, [found[at : at + CHUNK] for at in range(0, len(found), CHUNK)], jobs):

@@ -34,7 +34,6 @@ from .common import (
     worst_of,
     write_report,
 )
-from .many import CHUNK
 from .pool import jobs_option, spread
 
 FORMATS = ("text", "json", "html")
@@ -132,8 +131,8 @@ class _OneTarget:
             column: list[Cell] = []
             statuses: set[int] = set()
             assumptions = Assumptions()
-            if len(self.modules) > CHUNK and target.symbols:
-                target.symbols.take_apart()
+            if target.symbols:
+                target.symbols.expect(len(self.modules))
             walks = walks_of(target, until_refused=True, strict=self.strict, **self.loading)
             for one in Sets(self.modules, walks, self.loaded).predictions():
                 cell = cell_of(one)

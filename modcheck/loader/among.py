@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from .facts import Attempt, Prediction, Terms, Verdict
+from .links import Links
 from .visible import View
 
 
@@ -48,6 +49,12 @@ class LoadAmong(Attempt):
     def present(self) -> frozenset[str]:
         """Names of the modules that are there when it is loaded: all that are loaded already, and what it needs."""
         return self.view.visible.loaded.union(self.needs)
+
+    @property
+    def others(self) -> list[Links]:
+        """Those of them whose files are at hand."""
+        found = map(self.view.visible.at_hand, sorted(self.present - {self.links.name}))
+        return [one.links for one in found if one]
 
     @property
     def knows_absent(self) -> bool:

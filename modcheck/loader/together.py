@@ -43,13 +43,14 @@ class Together:
     ) -> None:
         self.walks, self.terms = walks, walks[0].terms
         judged = partial(judge_alone, walks=walks)
-        self.visible = Visible(self.terms.target, self.terms.loader == "modprobe", given, loaded, judged)
+        there = [one if isinstance(one, str) else judged(one) for one in loaded]
+        self.visible = Visible(self.terms.target, self.terms.loader == "modprobe", given, there, judged)
         self.orders = Orders(self.visible)
         self._known: dict[tuple[Alone, int, frozenset[str], frozenset[str]], Prediction] = {}
         self._assumed = tuple(_assumed_of_all(self.terms))
         self._loaded = self.visible.loaded
         self.already, self.proprietary = frozenset(already or ()), frozenset[str]()
-        present = [judged(one) for one in loaded if not isinstance(one, str)]
+        present = [one for one in there if not isinstance(one, str)]
         if already is None or any(one.links.proprietary for one in present):
             for one in present:
                 self._arrive(one, already is None)

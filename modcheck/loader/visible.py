@@ -29,7 +29,7 @@ class Visible:
         target: Target,
         modprobe: bool,
         given: Iterable[Module | Alone],
-        loaded: Collection[Module | str],
+        loaded: Collection[Alone | str],
         judged: Callable[[Module], Alone],
     ) -> None:
         """:param given: the set; of two of one name the last counts
@@ -42,9 +42,10 @@ class Visible:
         self._exporters: dict[str, tuple[tuple[Export, ...], tuple[Export, ...]]] = {}
         self._lines: dict[str, tuple[str, ...] | None] = {}
         present = [one for one in loaded if not isinstance(one, str)]
+        self._present = {one.name: one for one in present}
         self.loaded = frozenset(one.replace("-", "_") if isinstance(one, str) else one.name for one in loaded)
         self.given = self.loaded | self._given.keys()
-        self.replaced = {module.name for module in present}
+        self.replaced = {*self._present}
         self.exports = exports_by_name(present)
         if modprobe:
             self.replaced |= self._given.keys()
@@ -65,6 +66,10 @@ class Visible:
             one = self.module(name)
             self._known[name] = self._judged(one) if isinstance(one, Module) else one
         return self._known[name]
+
+    def at_hand(self, name: str) -> Alone | None:
+        """The module of a name that is loaded already, or that modprobe loads; None where its file is not at hand."""
+        return self._present.get(name) or self.member(name)
 
     def alone(self, one: Module | Alone) -> Alone:
         """A module that is tried, judged alone: once, if it is of the set as well."""

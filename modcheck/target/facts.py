@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from .modules_dir import ModulesDir
 
 
+#: the rows that so many modules want are searched for in the text of a table
+_FEW = 32
+
+
 class _OfKernel(dict[str, "Export | None"]):
     """The kernel's own export of each name that was asked for; None where it has none."""
 
@@ -49,10 +53,10 @@ class Symbols:
         self.of_kernel: Mapping[str, Export | None] = _OfKernel(self.tables)
         self._found: dict[str, tuple[Export, ...]] = {}
 
-    def take_apart(self) -> None:
-        """Get ready for thousands of names: all rows are taken apart at once, which takes as long as a hundred searches
-        in their text."""
-        for table in self.tables:
+    def expect(self, modules: int) -> None:
+        """Get ready for the names that so many modules ask for: to take all rows apart takes as long as to search their
+        text a hundred times."""
+        for table in self.tables if modules > _FEW else ():
             _ = table.columns
 
     @cached_property
