@@ -287,6 +287,23 @@ def test_livepatch_lines_come_after_the_out_of_tree_line() -> None:
     assert off.log[-1].endswith("module is marked as livepatch module, but livepatch support is disabled")
 
 
+def test_what_stands_for_a_kernels_own_module_may_not_fit_a_live_patch_that_is_loaded() -> None:
+    """klp_module_coming() looks for what it patches in every module of that name."""
+    patch = with_info(read_module(SAMPLES / "debian-6.1-amd64/chrdevbase.ko"), livepatch="Y")
+    own = read_module(Path(__file__).parent / "data/modules/amd64-6.1.0-56-amd64/virtio_dma_buf.ko.xz")
+    built_here = replace(own, modinfo=tuple(one for one in own.modinfo if one[0] != "intree"))
+    for module, loaded, questions in (
+        (built_here, [patch], ["whether chrdevbase patches virtio_dma_buf, and fits this build of it"]),
+        (own, [patch], []),
+        (built_here, [CHRDEVBASE], []),
+        (replace(built_here, name="virtio_dma"), [patch], []),
+    ):
+        prediction = predict(module, DEBIAN, loaded=loaded)
+        assert [one.needs for one in prediction.unchecked if one.rule == "livepatch"] == questions
+    earlier = predict(built_here, at(DEBIAN, 4, 6, 0), loaded=[patch])
+    assert "livepatch" not in [one.rule for one in earlier.unchecked]
+
+
 @pytest.mark.parametrize(
     ("license_", "line"),
     [

@@ -27,7 +27,7 @@ from .stages.depmod import depmod
 from .stages.elf_format import header, sections, tables
 from .stages.exports import duplicate_export, export_versions
 from .stages.license import license, license_by_name, out_of_tree, retpoline, staging, test
-from .stages.livepatch import livepatch, livepatch_taint
+from .stages.livepatch import live_patched, livepatch, livepatch_taint
 from .stages.module_layout import module_layout
 from .stages.module_struct import module_struct
 from .stages.module_support import module_support
@@ -53,22 +53,22 @@ EPOCHS: tuple[tuple[tuple[int, int, int], tuple[Stage, ...]], ...] = (
         signature, *_ELF, blacklist, module_layout, vermagic, livepatch, already_loaded, arch_sections, wx_section,
         out_of_tree, retpoline, staging, livepatch_taint, license, test, unsigned_taint, license_by_name,
         constructors, export_versions, imported_module_namespace, protected_symbol, symbols, relocation,
-        trampolines, duplicate_export, btf, parameter, builtin_clash, sysfs,
+        trampolines, duplicate_export, live_patched, btf, parameter, builtin_clash, sysfs,
     )),
     ((5, 13, 0), (
         signature, *_ELF, blacklist, module_layout, vermagic, *_TAINTS, arch_sections, wx_section, already_loaded,
         unsigned_taint, license_by_name, constructors, export_versions, protected_symbol, symbols, relocation,
-        trampolines, duplicate_export, btf, parameter, builtin_clash, sysfs,
+        trampolines, duplicate_export, live_patched, btf, parameter, builtin_clash, sysfs,
     )),
     ((4, 19, 0), (
         header, arch, sections, tables, blacklist, signature, module_layout, vermagic, *_TAINTS, arch_sections,
         wx_section, already_loaded, unsigned_taint, license_by_name, export_versions, symbols, relocation,
-        trampolines, duplicate_export, btf, parameter, builtin_clash, sysfs,
+        trampolines, duplicate_export, live_patched, btf, parameter, builtin_clash, sysfs,
     )),
     ((3, 8, 0), (
         signature, header, arch, sections, tables, blacklist, module_layout, vermagic, *_TAINTS, arch_sections,
         already_loaded, unsigned_taint, license_by_name, export_versions, symbols, relocation, duplicate_export,
-        parameter, builtin_clash,
+        live_patched, parameter, builtin_clash,
     )),
     ((2, 6, 36), (
         header, arch, sections, tables, module_layout, vermagic, *_TAINTS, arch_sections, license_by_name,

@@ -1,6 +1,6 @@
 """`livepatch`: a module that patches the running kernel, and a kernel that does not do that.
 
-`check_modinfo_livepatch()` of kernel/module/main.c, since 4.7.
+`check_modinfo_livepatch()` of kernel/module/main.c, and klp_module_coming() of kernel/livepatch/core.c, both since 4.7.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from ...module.facts import Module
 from .. import needs
+from ..among import LoadAmong
 from ..concerns import concerns
 from ..facts import Answer, Finding, Load, Unknown, line
 
@@ -35,3 +36,15 @@ def livepatch_taint(load: Load) -> Iterator[Answer]:
     """The line for a live patch that is taken."""
     text = f"{load.module.name}: tainting kernel with TAINT_LIVEPATCH"
     yield Finding(RULE, "warning", "a live patch: taints the kernel", None, (line(text, once="taint-K"),))
+
+
+@concerns((4, 7), targets=lambda target: target.option("LIVEPATCH") != "n", others=True)
+def live_patched(load: LoadAmong) -> Iterator[Answer]:
+    """A live patch that is loaded is applied to a module that comes later, by its name, and refuses it where it does not
+    fit. One that is built with the kernel fits the kernel's own modules: what is in the place of one of these may not.
+    """
+    patches = [one.name for one in load.others if one.info("livepatch") is not None]
+    target, name = load.target, load.links.name
+    known = target.symbols is not None and target.symbols.has_owner(name)
+    if patches and not load.links.own_build and (known or (target.modules is not None and name in target.modules)):
+        yield Unknown(RULE, f"whether {', '.join(patches)} patches {name}, and fits this build of it")
