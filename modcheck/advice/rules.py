@@ -133,7 +133,8 @@ RULES = {
         "Nothing needs mending, if only these are reported.",
     ),
     "livepatch": Rule(
-        "The module is a live patch, and the kernel does not do that: ENOEXEC.",
+        "The module is a live patch, and the kernel does not do that: ENOEXEC. Or a live patch that is loaded patches a"
+        " module of that name, and does not fit this build of it: then the kernel refuses the module.",
         "Since 4.7.",
         "CONFIG_LIVEPATCH.",
         "Boot a kernel with CONFIG_LIVEPATCH=y.",
