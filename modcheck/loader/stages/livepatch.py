@@ -40,7 +40,7 @@ def livepatch_taint(load: Load) -> Iterator[Answer]:
 
 @concerns((4, 7), targets=lambda target: target.option("LIVEPATCH") != "n", others=True)
 def live_patched(load: LoadAmong) -> Iterator[Answer]:
-    """A live patch that is loaded is applied to a module that comes later, by its name; the module is refused where that
+    """A live patch that is loaded is applied to a module that comes later, by its name; it is refused where that
     fails. One that is built for the kernel fits the kernel's own modules: what is in the place of one of these may not.
     """
     patches = [one.name for one in load.others if one.info("livepatch") is not None]
