@@ -47,6 +47,8 @@ class Together:
         self.visible = Visible(self.terms.target, self.terms.loader == "modprobe", given, there, judged)
         self.orders = Orders(self.visible)
         self._known: dict[tuple[Alone, int, frozenset[str], frozenset[str]], Prediction] = {}
+        target = self.terms.target
+        self._configured = self.terms.loader == "modprobe" and (target.modules is not None or target.has_boot_options)
         self._assumed = tuple(_assumed_of_all(self.terms))
         self._loaded = self.visible.loaded
         self.already, self.proprietary = frozenset(already or ()), frozenset[str]()
@@ -158,9 +160,9 @@ class Together:
 
     def _arguments(self, links: Links, given: str) -> str:
         """What a module is given for its parameters: modprobe adds what its own and the boot configuration say."""
-        target = self.terms.target
-        if self.terms.loader != "modprobe" or not (target.modules or target.has_boot_options):
+        if not self._configured:
             return given
+        target = self.terms.target
         words = [*target.boot_parameters(links.name), given]
         if target.modules:
             words.insert(0, target.modules.modprobe.options(links.name))
@@ -183,6 +185,7 @@ class Together:
     def _walk(self, load: LoadAmong, own: Own, version: int, already: frozenset[str]) -> Prediction:
         """The answers of all stages in the kernel's order, and what they come to."""
         walk, links = self.walks[version], load.links
+        ignore = walk.terms.ignore
         steps: list[tuple[int, Iterable[Answer]]] = list(own.answers.items())
         steps += [
             (one.place, one.stage(load)) for one in walk.among if one.is_concerned is None or one.is_concerned(links)
@@ -196,7 +199,7 @@ class Together:
         for _, answers in sorted(steps, key=_PLACE):
             found: list[Finding] = []
             for answer in answers:
-                if answer.rule in walk.terms.ignore:
+                if ignore and answer.rule in ignore:
                     answer = _ignored(answer)
                 if isinstance(answer, Finding):
                     found.append(answer)
