@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...module.facts import Module
+from ...target.facts import Target
 from .. import needs
 from ..among import LoadAmong
 from ..concerns import concerns
@@ -44,7 +45,11 @@ def live_patched(load: LoadAmong) -> Iterator[Answer]:
     fails. One that is built for the kernel fits the kernel's own modules: what is in the place of one of these may not.
     """
     patches = [one.name for one in load.others if one.info("livepatch") is not None]
-    target, name = load.target, load.links.name
-    known = target.symbols is not None and target.symbols.has_owner(name)
-    if patches and not load.links.own_build and (known or (target.modules is not None and name in target.modules)):
-        yield Unknown(RULE, f"whether {', '.join(patches)} patches {name}, and fits this build of it")
+    if patches and not load.links.own_build and _is_of_kernel(load.target, load.links.name):
+        yield Unknown(RULE, f"whether {', '.join(patches)} patches {load.links.name}, and fits this build of it")
+
+
+def _is_of_kernel(target: Target, name: str) -> bool:
+    """Whether a module of that name is known to be the kernel's own."""
+    exports = target.symbols is not None and target.symbols.has_owner(name)
+    return exports or (target.modules is not None and name in target.modules)
