@@ -2,12 +2,11 @@
 
 Each is read and judged alone by one of several processes, which keeps of it what others ask (loader/alone.py). When
 all are known, they are judged together, and the parts of the reports made, again by several. A module of which a
-report has more to say is then read once more, unless it was among the last.
+report has more to say is then read once more, unless there are but few.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -27,7 +26,7 @@ from .pool import progress, spread
 
 #: debug information is read of so many modules of a call: that takes seconds each
 LOOKED_INTO = 10
-#: so many modules a process takes at a time, and keeps the facts of
+#: so many modules a process takes at a time
 CHUNK = 32
 
 #: a path, or path and reason of what cannot be read
@@ -35,7 +34,10 @@ Found = str | tuple[str, str]
 
 
 class Question:
-    """What is asked of each module: the kernel, how modules are loaded, and which reports are made."""
+    """What is asked of each module: the kernel, how modules are loaded, and which reports are made.
+
+    :ivar keeps: whether modules that are read are kept, for reports that have more to say of them
+    """
 
     def __init__(
         self,
@@ -51,7 +53,8 @@ class Question:
         self.target, self.adviser, self.contexts = target, adviser, contexts
         self.loaded, self.strict = loaded, bool(loading.get("strict"))
         self.walks: tuple[Walk, ...] = walks_of(target, **loading)
-        self._kept: OrderedDict[str, Module] = OrderedDict()
+        self._kept: dict[str, Module] = {}
+        self.keeps = False
 
     @cached_property
     def without(self) -> frozenset[str]:
@@ -61,15 +64,16 @@ class Question:
         return frozenset((*(() if digests else ("digests",)), *(() if parameters else ("parameters",))))
 
     def read(self, path: str) -> Module:
-        """The module at a path; the last few are kept.
+        """The module at a path.
 
         :raises UnreadableError: it cannot be read
         """
-        if path not in self._kept:
-            self._kept[path] = read_one(path, self.without)
-            if len(self._kept) > CHUNK:
-                self._kept.popitem(last=False)
-        return self._kept[path]
+        if path in self._kept:
+            return self._kept[path]
+        module = read_one(path, self.without)
+        if self.keeps:
+            self._kept[path] = module
+        return module
 
     def alone(self, found: Sequence[Found]) -> list[Alone | tuple[str, str]]:
         """What becomes of some modules alone; path and reason of what cannot be read."""
@@ -196,8 +200,8 @@ def answer(question: Question, found: Sequence[Found], jobs: int | None) -> Answ
     :param jobs: how many processes work on many; the answers are the same
     :raises ModcheckError: the target's table is broken
     """
-    if question.target.symbols:
-        question.target.symbols.expect(len(found))
+    question.keeps = len(found) <= CHUNK
+    question.target.expect(len(found))
     read: list[Alone | tuple[str, str]] = []
     with progress(len(found), "modules") as done:
         for some in spread(question.alone, [found[at : at + CHUNK] for at in range(0, len(found), CHUNK)], jobs):

@@ -131,8 +131,7 @@ class _OneTarget:
             column: list[Cell] = []
             statuses: set[int] = set()
             assumptions = Assumptions()
-            if target.symbols:
-                target.symbols.expect(len(self.modules))
+            target.expect(len(self.modules))
             walks = walks_of(target, until_refused=True, strict=self.strict, **self.loading)
             for one in Sets(self.modules, walks, self.loaded).predictions():
                 cell = cell_of(one)

@@ -12,7 +12,7 @@ from .facts import Answer, Load
 from .links import Alone, Imports, Links, Own
 from .stages.license import is_proprietary
 from .stages.signature import trusted_key
-from .stages.symbols import in_question, symbols
+from .stages.symbols import in_question, recorded, symbols
 from .walk import NEWEST, Walk
 
 
@@ -58,7 +58,7 @@ def _links(load: Load, given: Module, asked: Sequence[int] | None) -> Links:
         modinfo=module.told,
         depends=given.depends,
         wanted=module.imports if asked is None else _wanted(module, asked),
-        imports=Imports(module.symbols, asked, load.recorded) if asked else None,
+        imports=Imports(module.symbols, asked, recorded(load, asked)) if asked else None,
         exports=module.exports,
         parameters=module.parameters,
         has_versions=module.versions is not None,

@@ -19,7 +19,7 @@ class Imports(NamedTuple):
     open: Sequence[int]
     """the places of those that the kernel's own exports do not settle"""
     recorded: RecordedVersions
-    """the CRCs that it was built against"""
+    """the CRCs that it was built against, of those alone"""
 
 
 class Links(NamedTuple):
@@ -36,7 +36,7 @@ class Links(NamedTuple):
     sections: int
     """how many its table has"""
     modinfo: tuple[tuple[str, str], ...]
-    """without the tags that are for people"""
+    """what it tells those who load modules"""
     depends: tuple[str, ...] | None
     """the modules that it says it needs; None where it does not say"""
     wanted: Sequence[str]

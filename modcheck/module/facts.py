@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import compress
 from operator import add
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, overload
 
 from ..arch import Endianness
 from ..version import Version
@@ -25,8 +25,11 @@ SHN_UNDEF, SHN_LORESERVE, SHN_LIVEPATCH, SHN_ABS, SHN_COMMON = 0, 0xFF00, 0xFF20
 SHT_NULL, SHT_PROGBITS, SHT_SYMTAB, SHT_STRTAB, SHT_RELA, SHT_NOBITS, SHT_REL = 0, 1, 2, 3, 4, 8, 9
 SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR = 1, 2, 4
 STB_WEAK, STT_REGISTER = 2, 13
-#: tags of modinfo that no loader looks at
-_FOR_PEOPLE = frozenset(("alias", "author", "description", "firmware", "parm", "parmtype"))
+#: tags of modinfo for people, for programs that find drivers, and those that are facts of their own
+_FOR_OTHERS = frozenset((
+    "alias", "author", "description", "firmware", "name", "parm", "parmtype", "retpoline", "srcversion", "vermagic",
+    "version",
+))  # fmt: skip
 _WX = SHF_WRITE | SHF_EXECINSTR
 _NO_CONTENT = (SHT_NULL, SHT_NOBITS)
 
@@ -172,6 +175,9 @@ class LoaderSymbols(_Made[Symbol]):
         """
         self.names, self._infos, self._sections = names, infos, sections
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _symbols, (self.names, self._infos, self._sections)
+
     @property
     def imports(self) -> tuple[str, ...]:
         """The names of the undefined ones."""
@@ -185,6 +191,11 @@ class LoaderSymbols(_Made[Symbol]):
     def _entry(self, place: int) -> Symbol:
         info = self._infos[place]
         return Symbol(self.names[place], info >> 4, info & 15, self._sections[place] if self._sections else SHN_UNDEF)
+
+
+def _symbols(names: Sequence[str], infos: Sequence[int], sections: Sequence[int] | None) -> LoaderSymbols:
+    """From another process: modules share most names."""
+    return LoaderSymbols(tuple(map(sys.intern, names)), infos, sections)
 
 
 class Export(NamedTuple):
@@ -376,8 +387,8 @@ class Module:
 
     @cached_property
     def told(self) -> tuple[tuple[str, str], ...]:
-        """Its modinfo, less what is for people and for the programs that find drivers."""
-        return tuple([one for one in self.modinfo if one[0] not in _FOR_PEOPLE])
+        """What its modinfo tells those who load modules."""
+        return tuple([one for one in self.modinfo if one[0] not in _FOR_OTHERS])
 
     @property
     def vermagic(self) -> str | None:

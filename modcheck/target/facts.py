@@ -53,12 +53,6 @@ class Symbols:
         self.of_kernel: Mapping[str, Export | None] = _OfKernel(self.tables)
         self._found: dict[str, tuple[Export, ...]] = {}
 
-    def expect(self, modules: int) -> None:
-        """Get ready for the names that so many modules ask for: to take all rows apart takes as long as to search their
-        text a hundred times."""
-        for table in self.tables if modules > _FEW else ():
-            _ = table.columns
-
     @cached_property
     def complete(self) -> bool:
         """Whether a kernel's own table is among them, and one of its modules: only then is a symbol that none has known
@@ -170,6 +164,13 @@ class Target:
 
     def __repr__(self) -> str:
         return f"<Target {self.release or 'of unknown release'}, {self.arch or 'unknown architecture'}>"
+
+    def expect(self, modules: int) -> None:
+        """Get ready for the questions of so many modules, before there are processes that would each do that: to take
+        all rows of a table apart takes as long as to search its text a hundred times.
+        """
+        if modules > _FEW:
+            _ = self.known_btf, [table.columns for table in self.symbols.tables] if self.symbols else ()
 
     @cached_property
     def modversions(self) -> bool | None:

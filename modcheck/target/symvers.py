@@ -36,44 +36,40 @@ _SEARCHES = 100
 
 
 class Columns:
-    """A table by columns, as they are written; names are each there once."""
+    """A table by columns.
+
+    :ivar owners: whose the symbols are
+    :ivar are_names_apart: whether each is there once
+    """
 
     def __init__(
         self, crcs: list[str], names: list[str], paths: list[str], kinds: list[str], namespaces: list[str]
     ) -> None:
-        self._crcs, self._names, self._paths, self._kinds, self._namespaces = crcs, names, paths, kinds, namespaces
+        owners = {path: owner_name(path) for path in set(paths)}
+        self._crcs, self._names, self._namespaces = crcs, names, namespaces
+        self._owners, self._gpl = [owners[path] for path in paths], bytes([kind == _KINDS[True] for kind in kinds])
         self._places = dict(zip(names, range(len(names))))
-        self._owners = {path: owner_name(path) for path in set(paths)}
+        self.owners = frozenset(owners.values())
         self.are_names_apart = len(self._places) == len(names)
-
-    @property
-    def owners(self) -> frozenset[str]:
-        """Whose the symbols are."""
-        return frozenset(self._owners.values())
 
     def get(self, name: str) -> Export | None:
         """The row of a symbol."""
         at = self._places.get(name)
         if at is None:
             return None
-        gpl, owner = self._kinds[at] == _KINDS[True], self._owners[self._paths[at]]
-        return Export(name, int(self._crcs[at], 16), gpl, self._namespaces[at], owner)
+        return Export(name, int(self._crcs[at], 16), bool(self._gpl[at]), self._namespaces[at], self._owners[at])
 
     @property
     def kernel_crcs(self) -> dict[str, int | None]:
         """`Symvers.kernel_crcs`."""
-        rows, owners = zip(self._names, self._crcs, self._paths), self._owners
-        return {sys.intern(name): int(crc, 16) for name, crc, path in rows if owners[path] == KERNEL}
+        rows = zip(self._names, self._crcs, self._owners)
+        return {sys.intern(name): int(crc, 16) for name, crc, owner in rows if owner == KERNEL}
 
     @property
     def kernel_kinds(self) -> dict[str, tuple[bool | None, str]]:
         """`Symvers.kernel_kinds`."""
-        rows, owners = zip(self._names, self._paths, self._kinds, self._namespaces), self._owners
-        return {
-            sys.intern(name): (kind == _KINDS[True], namespace)
-            for name, path, kind, namespace in rows
-            if owners[path] == KERNEL
-        }
+        rows = zip(self._names, self._owners, self._gpl, self._namespaces)
+        return {sys.intern(name): (bool(gpl), namespace) for name, owner, gpl, namespace in rows if owner == KERNEL}
 
 
 class Symvers:

@@ -129,6 +129,16 @@ def in_question(load: Load) -> Sequence[int]:
     return [place for place, row in enumerate(rows) if row is None or not _as_wanted(row, crcs, gpl_ok)]
 
 
+def recorded(load: Load, places: Sequence[int]) -> RecordedVersions:
+    """The CRCs that this kernel reads of the module, of the symbols at these places."""
+    names = {looked_up(load, load.module.symbols[place].name) for place in places}
+    basic, extended = (
+        None if table is None else {name: crc for name, crc in table.items() if name in names}
+        for table in load.recorded
+    )
+    return RecordedVersions(basic, extended)
+
+
 def _is_compared(target: Target) -> bool:
     """Whether it is known what the CRCs of symbols are compared with, or that they are not."""
     return target.modversions is False or bool(target.modversions and target.symbols and target.symbols.has_crcs)
@@ -158,11 +168,13 @@ def symbols(load: LoadAmong) -> Iterator[Answer]:
     assert imports
     walk = _Walk(load, imports.recorded)
     crcs, is_compared = _compared(load.target, imports.recorded), _is_compared(load.target)
-    # a proprietary module's symbol changes what may be used behind it
+    # a proprietary module's symbol changes what may be used behind it: then none is settled
     for place in range(len(imports.symbols)) if load.proprietary else imports.open:
         symbol = imports.symbols[place]
-        if symbol.shndx == SHN_UNDEF:
-            rows = load.view.find(symbol.name) if is_compared and not load.proprietary else ()
+        if symbol.shndx == SHN_UNDEF and load.proprietary:
+            _undefined(walk, symbol, in_question=place in imports.open)
+        elif symbol.shndx == SHN_UNDEF:
+            rows = load.view.find(symbol.name) if is_compared else ()
             if not (rows and _as_wanted(rows[0], crcs, walk.gpl_ok)):
                 _undefined(walk, symbol)
         elif symbol.shndx == SHN_COMMON:
@@ -195,7 +207,8 @@ def _outside(walk: _Walk, symbol: Symbol) -> None:
         walk.add(INDEX, "error", "ENOEXEC", {"symbol": symbol.name}, text)
 
 
-def _undefined(walk: _Walk, symbol: Symbol) -> None:
+def _undefined(walk: _Walk, symbol: Symbol, *, in_question: bool = True) -> None:
+    """:param in_question: not where it is known that the kernel itself exports it, with the CRC that the module has"""
     load = walk.load
     name = looked_up(load, symbol.name)
     if name is None:
@@ -208,7 +221,7 @@ def _undefined(walk: _Walk, symbol: Symbol) -> None:
     if usable:
         if usable[0].gpl is None and not walk.gpl_ok:
             walk.lacks(GPL_ONLY, needs.EXPORTS)
-        _found(walk, symbol, name, usable[0])
+        _found(walk, symbol, name, usable[0], in_question)
     elif not rows and not load.knows_absent:
         walk.lacks(UNKNOWN, needs.SYMVERS)
     elif not rows and load.view.opaque:
@@ -235,11 +248,11 @@ def _ignored(load: LoadAmong, name: str) -> bool:
     return name == "_GLOBAL_OFFSET_TABLE_" and load.links.arch in ("x86_64", "i386") and load.version.since(5, 12)
 
 
-def _found(walk: _Walk, symbol: Symbol, name: str, row: Export) -> None:
+def _found(walk: _Walk, symbol: Symbol, name: str, row: Export, in_question: bool) -> None:
     if row.gpl:
         walk.used_gpl = True
     walk.perhaps_gpl |= row.gpl is None
-    if not _inherits(walk, symbol, name, row):
+    if not in_question or not _inherits(walk, symbol, name, row):
         return
     if not _version(walk, name, row):
         return
