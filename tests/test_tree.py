@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from modcheck.cli import many
 from modcheck.cli.adviser import Adviser
 from modcheck.cli.common import expand
 from modcheck.cli.many import Answers, Question
+from modcheck.cli.pool import spread
 from modcheck.loader.sets import Sets, groups
 from modcheck.loader.walk import walks_of
 from modcheck.report import Context, Result
@@ -104,6 +106,14 @@ def test_any_number_of_jobs_prints_the_same(modcheck: Modcheck) -> None:
         runs = [modcheck(*words, name, "-j", jobs) for jobs in ("1", "2", "5")]
         assert runs[0] == runs[1] == runs[2]
         assert runs[0].status == 1
+
+
+def test_no_process_is_left_behind() -> None:
+    """It would hold a pipe open that whoever called is reading, since the command ends without waiting for any."""
+    some = spread(str, range(100), 2)
+    assert next(some) == "0"
+    some.close()  # type: ignore[attr-defined]
+    assert not multiprocessing.active_children()
 
 
 def test_of_one_name_those_of_the_folder_go_first() -> None:

@@ -220,7 +220,7 @@ def answer(question: Question, found: Sequence[Found], jobs: int | None) -> Answ
     shares = list(_shares(together.sets.groups))
     looks, left = LOOKED_INTO, []
     with progress(len(modules), "modules together") as done:
-        for share, told in zip(shares, spread(together, shares, jobs)):
+        for told, share in zip(spread(together, shares, jobs), shares):
             for place, parts, explained in zip(share.places, told.parts, told.explained):
                 answers.put(places[place], parts)
                 looks -= explained is True

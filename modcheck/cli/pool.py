@@ -54,8 +54,8 @@ def spread(
     with ProcessPoolExecutor(jobs, context, _start, (work,)) as pool:
         try:
             yield from pool.map(_call, items, chunksize=chunk)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+        except BaseException:  # a process that is not waited for outlives this one, which then ends at once
+            pool.shutdown(wait=True, cancel_futures=True)
             raise
 
 
