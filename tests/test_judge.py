@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import struct
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
@@ -523,6 +524,19 @@ def test_a_kernel_is_let_go_with_its_judge() -> None:
     kept = weakref.ref(together.visible)
     del together
     assert kept() is None
+
+
+@pytest.mark.parametrize("version", [(6, 1, 176), (7, 3, 0)])
+def test_a_header_that_reads_otherwise_on_another_processor(version: tuple[int, ...]) -> None:
+    """A file cut short, whose bytes pass for the header of a whole one where words have 32 bits."""
+    raw = bytearray(CHRDEVBASE.elf.raw_header)
+    struct.pack_into("<I", raw, 32, 64)  # where section headers begin
+    struct.pack_into("<HHH", raw, 46, 40, 5, 4)  # their size, how many they are, which has the names
+    cut = CHRDEVBASE.elf._replace(raw_header=bytes(raw), sections=sections_of(()))
+    module = replace(CHRDEVBASE, elf=cut)
+    target = replace(at(RK3588, *version), arch="arm")
+    assert rules(predict(module, target)) == ["arch"]
+    assert predict(module, target, ignore=["arch"]).verdict != "loads"
 
 
 def test_two_sections_of_one_name() -> None:
