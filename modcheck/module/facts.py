@@ -244,6 +244,34 @@ class Relocations(NamedTuple):
     """ppc64: instruction and record of the first call out of the module that no nop follows"""
 
 
+class RelocationSections(_Made[Relocations]):
+    """Sections of relocation records in which there is nothing to tell but the types; see `Relocations`.
+
+    :ivar rela: of which kind all are
+    :ivar types: of all of them
+    """
+
+    __slots__ = ("_base", "_ends", "_kinds", "_places", "rela", "types")
+
+    def __init__(
+        self, rela: bool, places: Sequence[tuple[int, int]], base: int, kinds: bytes | list[int], ends: Sequence[int]
+    ) -> None:
+        """:param places: the place in the section table of each, and the section that it changes
+        :param kinds: the types of all records, less `base`
+        :param ends: how many records those of each section end behind
+        """
+        self.rela, self._places, self._base, self._kinds, self._ends = rela, places, base, kinds, ends
+        self.types = frozenset([base + kind for kind in set(kinds)])
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def _entry(self, place: int) -> Relocations:
+        kinds = self._kinds[self._ends[place - 1] if place else 0 : self._ends[place]]
+        types = [(self._base + kind, kinds.index(kind)) for kind in dict.fromkeys(kinds)]
+        return Relocations(*self._places[place], self.rela, tuple(types), None)
+
+
 class Parameter(NamedTuple):
     """A parameter that a module declares."""
 
@@ -306,7 +334,7 @@ class Module:
     exports: tuple[Export, ...]
     export_sections: frozenset[str]
     """which of `__ksymtab`, `__kcrctab`, `__kflagstab` … are there and not empty"""
-    relocations: tuple[Relocations, ...]
+    relocations: Sequence[Relocations]
     """in the order of the section table; those of sections that are not loaded are left out"""
     parameters: tuple[Parameter, ...] | None
     """None where they are laid out as before 4.2"""

@@ -9,12 +9,12 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
-from collections.abc import Iterable, Iterator
-from itertools import accumulate, compress, groupby
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, chain, compress, groupby
 from operator import add, itemgetter
 
 from .elf import Image
-from .facts import SHF_ALLOC, SHT_NOBITS, SHT_REL, SHT_RELA, Relocations
+from .facts import SHF_ALLOC, SHT_NOBITS, SHT_REL, SHT_RELA, Relocations, RelocationSections
 from .lanes import all_apart, all_below
 
 _EM_X86_64, _EM_MIPS = 62, 8
@@ -30,14 +30,14 @@ _WIDE = bytes(width == 8 for width in range(256))
 _SIGNS = bytes(0xFF * (byte >> 7) for byte in range(256))
 
 #: a section of relocations: its type, place in the section table, target, and content
-_Part = tuple[int, int, int, bytes]
+_Part = tuple[int, int, int, memoryview]
 
 _FAR_TYPES = (10, 11)
 #: no module and no kernel is that large: what reaches further does not fit 32 bits wherever the module is put
 _FAR = 1 << 31
 
 
-def read_relocations(image: Image, *, places: bool = True) -> tuple[Relocations, ...]:
+def read_relocations(image: Image, *, places: bool = True) -> Sequence[Relocations]:
     """The relocation sections whose target is loaded, in the order of the section table.
 
     Records of mips64 have three types each, of which kernels look at the first that is applied alone.
@@ -46,15 +46,15 @@ def read_relocations(image: Image, *, places: bool = True) -> tuple[Relocations,
     """
     if image.header is None:
         return ()
-    found: list[Relocations] = []
-    for kind, parts in groupby(_parts(image), key=itemgetter(0)):
-        found += _read(image, kind == SHT_RELA, list(parts), places)
-    return tuple(found)
+    found = [
+        _read(image, kind == SHT_RELA, list(parts), places) for kind, parts in groupby(_parts(image), key=itemgetter(0))
+    ]
+    return found[0] if len(found) == 1 else tuple(chain.from_iterable(found))
 
 
 def _parts(image: Image) -> Iterator[_Part]:
     """The sections of relocations for what is loaded."""
-    sections, data = image.sections, image.data
+    sections, data = image.sections, memoryview(image.data)
     flags = sections.sh_flags
     for index, kind in enumerate(sections.sh_type):
         if kind not in _KINDS:
@@ -65,7 +65,7 @@ def _parts(image: Image) -> Iterator[_Part]:
             yield kind, index, target, data[start : start + sections.sh_size[index]]
 
 
-def _read(image: Image, rela: bool, parts: list[_Part], places: bool) -> list[Relocations]:
+def _read(image: Image, rela: bool, parts: list[_Part], places: bool) -> Sequence[Relocations]:
     """What sections of one kind come to.
 
     Their records are looked at as one table, and section by section where something is wrong in it: most of a module's
@@ -76,16 +76,13 @@ def _read(image: Image, rela: bool, parts: list[_Part], places: bool) -> list[Re
     tables = [data[: len(data) - len(data) % size] if len(data) % size else data for *_, data in parts]
     joined, ends = b"".join(tables), [end // size for end in accumulate(map(len, tables))]
     base, kinds = _kinds(image, joined, size)
-    found = [
-        Relocations(index, target, rela, _types(base, kinds[start:end]), None)
-        for (_, index, target, _), start, end in zip(parts, [0, *ends], ends)
-    ]
+    found = RelocationSections(rela, [(index, target) for _, index, target, _ in parts], base, kinds, ends)
     if not rela or not places:
         return found
     if image.header.e_machine in _JUDGED_BY_VALUE:
         from .reach import with_reach
 
-        return with_reach(image, joined, found, ends)
+        return with_reach(image, joined, list(found), ends)
     if image.header.e_machine != _EM_X86_64 or image.bits != 64:
         return found
     targets = [target for _, _, target, _ in parts]
@@ -153,20 +150,6 @@ def _kinds(image: Image, data: bytes, size: int) -> tuple[int, bytes | list[int]
     if all(part == part[:1] * len(part) for part in high):
         return int.from_bytes(b"\0" + b"".join([part[:1] for part in high]), "little"), low
     return 0, [sum(byte << 8 * n for n, byte in enumerate(row)) for row in zip(low, *high)]
-
-
-def _types(base: int, kinds: bytes | list[int]) -> tuple[tuple[int, int], ...]:
-    """Each type with the first record that has it, by record."""
-    if not isinstance(kinds, bytes):
-        return tuple([(kind, kinds.index(kind)) for kind in dict.fromkeys(kinds)])
-    if kinds and kinds.count(kinds[0]) == len(kinds):
-        return ((base + kinds[0], 0),)
-    found = []
-    rest = kinds
-    while rest:
-        found.append((base + rest[0], kinds.index(rest[0])))
-        rest = rest.translate(None, rest[:1])
-    return tuple(found)
 
 
 def _loose_symbols(image: Image) -> frozenset[int]:

@@ -83,8 +83,9 @@ def read_entry_points(image: Image) -> tuple[tuple[str, int], ...]:
 
 def count_unnamed_versions(image: Image) -> int:
     """How many CRCs of the extended version table have no name."""
-    crcs = image.find("__version_ext_crcs", SHF_ALLOC)
-    names = image.find("__version_ext_names", SHF_ALLOC)
+    if "__version_ext_crcs" not in image.sections.places:
+        return 0
+    crcs, names = (image.find(name, SHF_ALLOC) for name in ("__version_ext_crcs", "__version_ext_names"))
     if crcs is None or names is None:
         return 0
     return max(0, crcs.sh_size // 4 - image.bytes_of(names).count(b"\0"))

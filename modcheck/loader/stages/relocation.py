@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ...module.facts import Relocations
+from ...module.facts import Relocations, RelocationSections
 from ..facts import Answer, Finding, Load, LogLine, Unknown, line
 
 RULE = "relocation"
@@ -80,8 +80,15 @@ def relocation(load: Load) -> Iterator[Answer]:
             yield Unknown(RULE, f"which types of relocations the loader of {arch} applies: not known to modcheck")
         return
     yield from _into_struct_module(load, arch)
-    for section in load.module.relocations:
-        if _LOADERS[arch].rela not in (None, section.rela):
+    sections, wanted = load.module.relocations, _LOADERS[arch].rela
+    if (
+        isinstance(sections, RelocationSections)
+        and wanted in (None, sections.rela)
+        and known.issuperset(sections.types)
+    ):
+        return
+    for section in sections:
+        if wanted not in (None, section.rela):
             kind = "RELA" if section.rela else "REL"
             text = f"module {load.module.name}: {kind} relocation unsupported"
             yield Finding(RULE, "error", f"has relocations of the kind {kind}", "ENOEXEC", (line(text),))
