@@ -268,14 +268,15 @@ class _Verifier:
 
     def _are_identifiers(self, names: list[int]) -> bool:
         """Whether all but 0 are offsets of identifiers."""
-        strings, own, known, stretch = self.btf.strings, self.base.str_len, self.identifiers, self.name_length // 2
+        strings, own, stretch = self.btf.strings, self.base.str_len, self.name_length // 2
+        asked = set(names) - self.identifiers - {0}
         return (
             self.names_end == own + len(strings)
             and not strings.translate(None, _IN_IDENTIFIERS)
             # none is too long where one ends in each stretch
             and -1 not in [strings.find(0, at, at + stretch) for at in range(0, len(strings) - stretch, stretch)]
-            and {strings[name - own] for name in names if name >= own} <= _LETTERS
-            and all(not name or self._is_identifier(name) for name in names if name < own and name not in known)
+            and {strings[name - own] for name in asked if name >= own} <= _LETTERS
+            and all(self._is_identifier(name) for name in asked if name < own)
         )
 
     def _are_short(self, numbers: list[int], where: dict[int, list[int]], places: list[int]) -> bool:

@@ -261,7 +261,11 @@ class RelocationSections(_Made[Relocations]):
         :param ends: how many records those of each section end behind
         """
         self.rela, self._places, self._base, self._kinds, self._ends = rela, places, base, kinds, ends
-        self.types = frozenset([base + kind for kind in set(kinds)])
+        found, rest = [], kinds if isinstance(kinds, bytes) else b""
+        while rest:  # what is another each time: there are a few types, and thousands of records
+            found.append(rest[0])
+            rest = rest.translate(None, rest[:1])
+        self.types = frozenset([base + kind for kind in found or set(kinds)])
 
     def __len__(self) -> int:
         return len(self._places)

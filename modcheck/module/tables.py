@@ -5,8 +5,6 @@ Sources: `kernel/module/main.c`, `include/linux/export.h` and `scripts/mod/modpo
 
 from __future__ import annotations
 
-import sys
-
 from .elf import Image, Strings, text
 from .facts import SHF_ALLOC, SHN_ABS, SHN_UNDEF, SHT_NOBITS, SHT_RELA, Export, Section
 
@@ -58,7 +56,7 @@ def _padded_names(fields: list[bytes]) -> list[str]:
     """The strings in fields of one size, each up to its first NUL."""
     whole = b"\0".join([field.rstrip(b"\0") for field in fields])
     if whole.count(b"\0") == len(fields) - 1:  # nothing stands behind a NUL
-        return list(map(sys.intern, text(whole).split("\0")))  # the same as those of the symbols
+        return text(whole).split("\0")
     return [text(field.split(b"\0", 1)[0]) for field in fields]
 
 

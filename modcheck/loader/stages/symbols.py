@@ -131,10 +131,9 @@ def in_question(load: Load) -> Sequence[int]:
 
 def recorded(load: Load, places: Sequence[int]) -> RecordedVersions:
     """The CRCs that this kernel reads of the module, of the symbols at these places."""
-    names = {looked_up(load, load.module.symbols[place].name) for place in places}
+    names = [name for place in places if (name := looked_up(load, load.module.symbols[place].name))]
     basic, extended = (
-        None if table is None else {name: crc for name, crc in table.items() if name in names}
-        for table in load.recorded
+        None if table is None else {name: table[name] for name in names if name in table} for table in load.recorded
     )
     return RecordedVersions(basic, extended)
 
