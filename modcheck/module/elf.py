@@ -162,9 +162,6 @@ class Symbols(_Records):
         return halves if self._endianness == "little" else halves[::-1]
 
 
-Rows = Symbols | Sequence[Row]
-
-
 class Strings:
     """A table of NUL-terminated strings."""
 

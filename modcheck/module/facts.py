@@ -377,24 +377,6 @@ class Module:
     def _first_infos(self) -> dict[str, str]:
         return dict(reversed(self.modinfo))
 
-    @cached_property
-    def front(self) -> str | None:
-        """All that a kernel looks at before it looks into sections, and what a prediction says of its build beside
-        that: most modules of a build have it in common.
-
-        None where it may be any module's own: a damaged file, or one whose signature is not as sign-file makes them.
-        """
-        elf, header, signature = self.elf, self.elf.header, self.signature
-        length = elf.length - (signature.trailer_length if signature else 0)
-        if self.error or self.compression_feature or length < len(elf.raw_header):
-            return None
-        if header is None or header.e_type != 1 or not (signature is None or signature.is_ordinary):
-            return None
-        signers = [one._replace(value=b"", digest=b"") for one in signature.signers] if signature else None
-        named = self.compression, self.arch, self.machine, elf.bits, elf.endianness, header.e_flags, signers
-        told = self.vermagic, self.info("intree") is None, self.versions is None, self.btf is None, self.loads_modinfo
-        return sys.intern(repr((elf.raw_header[:20], named, told)))
-
     def as_read(self, version: Version) -> Module:
         """The module as that version of the kernel reads it: until 6.3 a .modinfo that is not to be loaded is none."""
         if version.since(6, 4) or self.loads_modinfo:
@@ -411,11 +393,6 @@ class Module:
     def crcs(self) -> dict[str, int] | None:
         """The CRCs of `__versions` by symbol; the first record of a name is the one that counts."""
         return None if self.versions is None else dict(reversed(self.versions))
-
-    @cached_property
-    def crcs_of_imports(self) -> list[int | None]:
-        """The CRC in `__versions` of each of its imports; empty where it has another table, or none."""
-        return [] if self.versions_ext is not None else list(map((self.crcs or {}).get, self.imports))
 
     @cached_property
     def told(self) -> tuple[tuple[str, str], ...]:

@@ -69,20 +69,6 @@ class Signature(NamedTuple):
     """the signature itself; None where it is no PKCS#7 message, or a broken one"""
 
     @property
-    def is_ordinary(self) -> bool:
-        """Whether trailer and message are as sign-file makes them: then only algorithms, key and digest count."""
-        message = self.message
-        return (
-            self.fields == (0, 0, _ID_PKCS7, 0, 0)
-            and self.padding_is_zero
-            and message is not None
-            and message.version in (1, 3)
-            and message.is_data
-            and not (message.attached or message.certificates)
-            and bool(message.signers)
-        )
-
-    @property
     def signers(self) -> tuple[Signer, ...]:
         """Who signed, as far as the message can be read."""
         return self.message.signers if self.message else ()
