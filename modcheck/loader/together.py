@@ -82,19 +82,17 @@ class Together:
         judged: dict[str, Prediction] = {}
         for name in self.orders.tried_before(one):
             if other := self.visible.member(name):
-                before = judged[name] = self._for_another(other, version, already, proprietary)
+                before = judged[name] = self._by_itself(other, version, already, proprietary)
                 already |= before.spent
                 proprietary |= {other.name} if before.proprietary else frozenset()
-        given = self.terms.arguments
-        if not (judged or order.cycle or given):
-            key = one, version, already, proprietary
-            return self._known[key] if key in self._known else self._by_itself(one, version, already, proprietary)
+        if not (judged or order.cycle or self.terms.arguments):
+            return self._by_itself(one, version, already, proprietary)
         dependencies = {name: judged[name] for name in order.names if name in judged}
         load = self._load(
             one,
             version,
             proprietary,
-            arguments=given,
+            arguments=self.terms.arguments,
             cycle=order.cycle,
             dependencies=dependencies,
             rivals=() if order.known else self._rivals(dependencies),
@@ -102,18 +100,14 @@ class Together:
         )
         return self._decided(load, one.by_version[version], version, already)
 
-    def _for_another(
-        self, one: Alone, version: int, already: frozenset[str], proprietary: frozenset[str]
-    ) -> Prediction:
-        """What becomes of a module that is loaded for another's sake, when what it needs itself has been loaded."""
+    def _by_itself(self, one: Alone, version: int, already: frozenset[str], proprietary: frozenset[str]) -> Prediction:
+        """What becomes of a module before which nothing is left to load, and that is given nothing; others may ask for
+        it as well."""
         key = one, version, already, proprietary
         if key not in self._known:
-            self._known[key] = self._by_itself(*key)
+            load = self._load(one, version, proprietary)
+            self._known[key] = self._decided(load, one.by_version[version], version, already)
         return self._known[key]
-
-    def _by_itself(self, one: Alone, version: int, already: frozenset[str], proprietary: frozenset[str]) -> Prediction:
-        """What becomes of a module before which nothing is left to load, and that is given nothing."""
-        return self._decided(self._load(one, version, proprietary), one.by_version[version], version, already)
 
     def _rivals(self, dependencies: Mapping[str, Prediction]) -> tuple[str, ...]:
         """Names of refused ones of which it is not certain that the first is met first, and that differ from it."""
