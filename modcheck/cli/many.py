@@ -1,21 +1,21 @@
 """One module or thousands on one kernel: who works on them, and the parts of all reports in their order.
 
 Each is read and judged alone by one of several processes, which keeps of it what others ask (loader/alone.py). When
-all are known, they are judged together, and the parts of the reports made, again by several. A module of which a
-report has more to say is then read once more, unless there are but few.
+all are known, they are judged together. A module of which a report has more to say is read once more, unless there are
+but few, and explained, again by several.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ..errors import ModcheckError
 from ..loader.alone import judge_alone
 from ..loader.facts import Prediction
 from ..loader.links import Alone
-from ..loader.sets import Group, Sets
+from ..loader.sets import Sets
 from ..loader.walk import Walk, walks_of
 from ..module import Module
 from ..report import Context, Result, Totals, format_named
@@ -28,6 +28,8 @@ from .pool import progress, spread
 LOOKED_INTO = 10
 #: so many modules a process takes at a time
 CHUNK = 32
+
+Item = TypeVar("Item")
 
 #: a path, or path and reason of what cannot be read
 Found = str | tuple[str, str]
@@ -86,16 +88,6 @@ class Question:
             return path, error.reason
         return judge_alone(module, self.walks)
 
-    def report(self, prediction: Prediction, *, look: bool) -> tuple[Prediction, tuple[str, ...]]:
-        """The prediction with what explains it, and its part in each report.
-
-        :param look: read debug information, where that may explain it
-        """
-        if has_more(prediction):
-            module = self.read(prediction.path)
-            prediction = self.adviser.advised(prediction, module, look=look)
-        return prediction, self.parts(prediction)
-
     def parts(self, result: Result) -> tuple[str, ...]:
         """The part of a module in each report."""
         return tuple(format_named(name).entry(result, context) for name, context in self.contexts)
@@ -128,11 +120,6 @@ class Sums:
             self.rules.update(finding.rule for finding in result.findings)
             self.rules.update(unknown.rule for unknown in result.unchecked)
 
-    def merge(self, other: Sums) -> None:
-        self.totals.merge(other.totals)
-        self.statuses |= other.statuses
-        self.rules |= other.rules
-
 
 class Answers:
     """The parts of all reports, in the order of the modules, and what is left of these.
@@ -154,44 +141,23 @@ class Answers:
         return (parts[place] for parts in self._parts)
 
 
-class _Share(NamedTuple):
-    """Modules that a process judges at a time, by their places among those that were read."""
+class _Explained:
+    """Reports on predictions of which there is more to say."""
 
-    group: int
-    places: Sequence[int]
-    looks: int
-    """debug information may be read of so many"""
+    def __init__(self, question: Question, predictions: Mapping[int, Prediction], looks: Collection[int]) -> None:
+        """:param predictions: by their places in the call
+        :param looks: the places of those for which debug information is read
+        """
+        self.question, self.predictions, self.looks = question, predictions, looks
 
+    def __call__(self, places: Sequence[int]) -> list[tuple[str, ...]]:
+        """The parts of some of them."""
+        return [self.question.parts(self._advised(place)) for place in places]
 
-class _Told(NamedTuple):
-    """What became of them."""
-
-    parts: list[tuple[str, ...]]
-    explained: list[bool | None]
-    """whether debug information was read; None where it would not explain anything"""
-    sums: Sums
-
-
-class _Together:
-    """Judges modules together, and reports on them."""
-
-    def __init__(self, question: Question, modules: Sequence[Alone]) -> None:
-        self.question, self.modules = question, modules
-        self.sets = Sets(modules, question.walks, question.loaded)
-
-    def __call__(self, share: _Share) -> _Told:
-        told = _Told([], [], Sums())
-        looks = share.looks
-        for place in share.places:
-            prediction = self.sets.together(share.group).predict(self.modules[place])
-            wanted = looks_into(prediction)
-            look = wanted and looks > 0
-            looks -= look
-            prediction, parts = self.question.report(prediction, look=look)
-            told.parts.append(parts)
-            told.explained.append(look if wanted else None)
-            told.sums.add(prediction, self.question.strict)
-        return told
+    def _advised(self, place: int) -> Prediction:
+        prediction = self.predictions[place]
+        module = self.question.read(prediction.path)
+        return self.question.adviser.advised(prediction, module, look=place in self.looks)
 
 
 def answer(question: Question, found: Sequence[Found], jobs: int | None) -> Answers:
@@ -204,41 +170,33 @@ def answer(question: Question, found: Sequence[Found], jobs: int | None) -> Answ
     question.target.expect(len(found))
     read: list[Alone | tuple[str, str]] = []
     with progress(len(found), "modules") as done:
-        for some in spread(question.alone, [found[at : at + CHUNK] for at in range(0, len(found), CHUNK)], jobs):
+        for some in spread(question.alone, _shares(found), jobs):
             read += some
             done(len(some))
-    answers = Answers(list(map(_fate, read)))
-    places = []
-    for place, one in enumerate(read):
-        if isinstance(one, Alone):
-            places.append(place)
-        else:
-            answers.put(place, question.parts(one))
-            answers.sums.add(one, question.strict)
     modules = [one for one in read if isinstance(one, Alone)]
-    together = _Together(question, modules)
-    shares = list(_shares(together.sets.groups))
-    looks, left = LOOKED_INTO, []
-    with progress(len(modules), "modules together") as done:
-        for told, share in zip(spread(together, shares, jobs), shares):
-            for place, parts, explained in zip(share.places, told.parts, told.explained):
-                answers.put(places[place], parts)
-                looks -= explained is True
-                left += [(place, share.group)] if explained is False else []
-            answers.sums.merge(told.sums)
-            done(len(share.places))
-    for place, group in sorted(left)[:looks]:
-        answers.put(places[place], together(_Share(group, [place], 1)).parts[0])
+    predictions = iter(Sets(modules, question.walks, question.loaded).predictions())
+    results: list[Result] = [next(predictions) if isinstance(one, Alone) else one for one in read]
+    answers = Answers(list(map(_fate, read)))
+    more: dict[int, Prediction] = {}
+    for place, result in enumerate(results):
+        answers.sums.add(result, question.strict)
+        if isinstance(result, Prediction) and has_more(result):
+            more[place] = result
+        else:
+            answers.put(place, question.parts(result))
+    looks = [place for place, prediction in more.items() if looks_into(prediction)]
+    explained, shares = _Explained(question, more, looks[:LOOKED_INTO]), _shares(list(more))
+    with progress(len(more), "reports") as done:
+        for told, places in zip(spread(explained, shares, jobs), shares):
+            for place, parts in zip(places, told):
+                answers.put(place, parts)
+            done(len(places))
     return answers
 
 
-def _shares(sets: Sequence[Group]) -> Iterator[_Share]:
-    """The modules of each set, so many at a time; debug information is read for those of the first share at once."""
-    looks = LOOKED_INTO
-    for number, group in enumerate(sets):
-        for at in range(0, len(group.judged), CHUNK):
-            yield _Share(number, group.judged[at : at + CHUNK], looks)
-            looks = 0
+def _shares(items: Sequence[Item]) -> list[Sequence[Item]]:
+    """What a process works on at a time."""
+    return [items[at : at + CHUNK] for at in range(0, len(items), CHUNK)]
 
 
 def _fate(one: Alone | tuple[str, str]) -> Fate:

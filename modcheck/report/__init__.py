@@ -102,15 +102,6 @@ class Totals:
         self.ignored += sum(unknown.ignored for unknown in result.unchecked)
         self.assumptions.add(result.assumed)
 
-    def merge(self, other: Totals) -> None:
-        """Add the sums over other modules."""
-        self.modules += other.modules
-        for verdict, count in other.verdicts.items():
-            self.verdicts[verdict] += count
-        self.errors += other.errors
-        self.ignored += other.ignored
-        self.assumptions.merge(other.assumptions)
-
 
 def format_named(name: str) -> Format:
     """The functions of one of `FORMATS`."""
