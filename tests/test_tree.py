@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import pickle
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -106,6 +107,12 @@ def test_any_number_of_jobs_prints_the_same(modcheck: Modcheck) -> None:
         runs = [modcheck(*words, name, "-j", jobs) for jobs in ("1", "2", "5")]
         assert runs[0] == runs[1] == runs[2]
         assert runs[0].status == 1
+
+
+def test_what_is_asked_goes_to_processes_that_are_not_forked() -> None:
+    """As on other systems than Linux, where it is pickled."""
+    found, asked = list(expand([str(SAMPLES / "debian-6.1-amd64")])), question(TARGETS["6.1-amd64"]())
+    assert told(many.answer(pickle.loads(pickle.dumps(asked)), found, 1)) == told(many.answer(asked, found, 1))
 
 
 def test_no_process_is_left_behind() -> None:

@@ -127,6 +127,9 @@ class Walk:
             if terms.version.since(*concern.since) and (concern.targets is None or concern.targets(terms.target)):
                 (self.among if concern.others else self.alone).append(Placed(place, stage, concern.modules))
 
+    def __reduce__(self) -> tuple[type[Walk], tuple[Terms]]:
+        return Walk, (self.terms,)  # to another process, where it is made again
+
     def place_of(self, stage: Stage) -> int:
         """Where a stage that looks at other modules stands."""
         return next(one.place for one in self.among if one.stage is stage)
