@@ -65,8 +65,7 @@ def least(modules: str, kernel: str) -> None:
     """Read all modules and look up what they import, by two dozen lines without a check, a report or a fact kept."""
     table = read_target(kernel).symbols
     assert table
-    assert table.rows
-    crcs, paths = table.rows.crcs, find_modules(modules)
+    crcs, paths = {row.name: row.crc for row in table.tables[0]}, find_modules(modules)
     agreeing = sum(spread(_Least(crcs), [paths[start : start + 32] for start in range(0, len(paths), 32)], None))
     print(f"{agreeing} of {len(paths)} modules agree")
 
