@@ -115,6 +115,23 @@ def test_what_is_asked_goes_to_processes_that_are_not_forked() -> None:
     assert told(many.answer(pickle.loads(pickle.dumps(asked)), found, 1)) == told(many.answer(asked, found, 1))
 
 
+def test_a_module_that_is_gone_before_it_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was judged is reported, without a cause."""
+    monkeypatch.setattr(many, "CHUNK", 1)
+    paths = [str(shutil.copy(SAMPLES / f"rk3588/{name}.ko", tmp_path)) for name in ("chrdevbase", "sample_export")]
+    asked = question(TARGETS["6.1-amd64"]())
+    monkeypatch.setattr(asked, "alone", lambda found: [_then_gone(asked, *found)])
+    answers = many.answer(asked, paths, 1)
+    assert answers.sums.totals.verdicts["refused"] == 2
+    assert all('"causes": []' in part for part in answers.parts(0))
+
+
+def _then_gone(asked: Question, path: str) -> object:
+    (found,) = Question.alone(asked, [path])
+    Path(path).unlink()
+    return found
+
+
 def test_no_process_is_left_behind() -> None:
     """It would hold a pipe open that whoever called is reading, since the command ends without waiting for any."""
     some = spread(str, range(100), 2)

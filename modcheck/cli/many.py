@@ -156,7 +156,10 @@ class _Explained:
 
     def _advised(self, place: int) -> Prediction:
         prediction = self.predictions[place]
-        module = self.question.read(prediction.path)
+        try:
+            module = self.question.read(prediction.path)
+        except ModcheckError:  # it is gone by now; what was judged stands
+            return prediction
         return self.question.adviser.advised(prediction, module, look=place in self.looks)
 
 
