@@ -17,7 +17,7 @@ from modcheck.cli.adviser import Adviser
 from modcheck.cli.common import expand
 from modcheck.cli.many import Answers, Question
 from modcheck.cli.pool import spread
-from modcheck.loader.sets import Sets, groups
+from modcheck.loader.sets import groups, predictions
 from modcheck.loader.walk import walks_of
 from modcheck.report import Context, Result
 from modcheck.target import Target
@@ -48,8 +48,8 @@ def told(answers: Answers) -> tuple[object, ...]:
 def parts_in_memory(asked: Question, found: Sequence[str | tuple[str, str]], loader: str) -> list[list[str]]:
     """The parts of the reports where all modules are read first, and none let go."""
     modules = [asked.read(one) for one in found if isinstance(one, str)]
-    predictions = Sets(modules, walks_of(asked.target, loader=loader)).predictions()
-    advised = map(asked.adviser.advised, predictions, modules)
+    judged = predictions(modules, walks_of(asked.target, loader=loader))
+    advised = map(asked.adviser.advised, judged, modules)
     results: list[Result] = [next(advised) if isinstance(one, str) else one for one in found]
     return [list(parts) for parts in zip(*map(asked.parts, results))]
 

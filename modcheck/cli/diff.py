@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ..errors import ModcheckError, TargetError
-from ..loader.sets import Sets
+from ..loader.sets import predictions
 from ..loader.walk import walks_of
 from ..module import Module
 from ..report.changes import Judged, Update
@@ -86,7 +86,7 @@ def diff(
         given = [one for one in read if isinstance(one, Module)]
         present = already_loaded(loaded)
         asked = [walks_of(target, strict=strict, **loading) for target in targets]
-        before, after = (iter(Sets(given, walks, present).predictions()) for walks in asked)
+        before, after = (iter(predictions(given, walks, present)) for walks in asked)
         judged: list[Judged | tuple[str, str]] = [
             Judged(next(before), next(after)) if isinstance(one, Module) else one for one in read
         ]

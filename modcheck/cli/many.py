@@ -15,7 +15,7 @@ from ..errors import ModcheckError
 from ..loader.alone import judge_alone
 from ..loader.facts import Prediction
 from ..loader.links import Alone
-from ..loader.sets import Sets
+from ..loader.sets import predictions
 from ..loader.walk import Walk, walks_of
 from ..module import Module
 from ..report import Context, Result, Totals, format_named
@@ -177,8 +177,8 @@ def answer(question: Question, found: Sequence[Found], jobs: int | None) -> Answ
             read += some
             done(len(some))
     modules = [one for one in read if isinstance(one, Alone)]
-    predictions = iter(Sets(modules, question.walks, question.loaded).predictions())
-    results: list[Result] = [next(predictions) if isinstance(one, Alone) else one for one in read]
+    judged = iter(predictions(modules, question.walks, question.loaded))
+    results: list[Result] = [next(judged) if isinstance(one, Alone) else one for one in read]
     answers = Answers(list(map(_fate, read)))
     more: dict[int, Prediction] = {}
     for place, result in enumerate(results):

@@ -15,7 +15,7 @@ import click
 
 from ..errors import ModcheckError
 from ..loader.facts import Prediction
-from ..loader.sets import Sets
+from ..loader.sets import predictions
 from ..loader.walk import walks_of
 from ..module import Module
 from ..report import Assumptions
@@ -133,7 +133,7 @@ class _OneTarget:
             assumptions = Assumptions()
             target.expect(len(self.modules))
             walks = walks_of(target, until_refused=True, strict=self.strict, **self.loading)
-            for one in Sets(self.modules, walks, self.loaded).predictions():
+            for one in predictions(self.modules, walks, self.loaded):
                 cell = cell_of(one)
                 column.append(cells.setdefault(cell, cell))
                 statuses.add(status_of(one, self.strict))

@@ -38,38 +38,16 @@ def groups(modules: Sequence[tuple[str, str]]) -> list[Group]:
     return [Group(own, sorted(places, key=set(own).__contains__)) for own in folders.values()]
 
 
-class Sets:
-    """Modules on one kernel, each to be judged in its set.
+def predictions(
+    modules: Sequence[Module | Alone], walks: Sequence[Walk], loaded: Collection[Module | str] = ()
+) -> list[Prediction]:
+    """What one kernel does with each of the modules, in its set.
 
-    :ivar groups: the sets
+    :param walks, loaded: as `Together` takes them
     """
-
-    def __init__(
-        self,
-        modules: Sequence[Module | Alone],
-        walks: Sequence[Walk],
-        loaded: Collection[Module | str] = (),
-        already: Collection[str] | None = None,
-    ) -> None:
-        """:param walks, loaded, already: as `Together` takes them"""
-        self._modules, self._terms = modules, (loaded, already)
-        self._walks = walks
-        named = [one.links if isinstance(one, Alone) else one for one in modules]
-        self.groups = groups([(one.path, "" if one.error else one.name) for one in named])
-        self._last: tuple[int, Together] | None = None
-
-    def together(self, number: int) -> Together:
-        """The set of that number; the last is kept."""
-        if self._last is None or self._last[0] != number:
-            members = [self._modules[place] for place in self.groups[number].members]
-            self._last = number, Together(self._walks, members, *self._terms)
-        return self._last[1]
-
-    def predictions(self) -> list[Prediction]:
-        """Of all of them, in their order."""
-        found = {
-            place: self.together(number).predict(self._modules[place])
-            for number, group in enumerate(self.groups)
-            for place in group.judged
-        }
-        return [found[place] for place in range(len(self._modules))]
+    named = [one.links if isinstance(one, Alone) else one for one in modules]
+    found: dict[int, Prediction] = {}
+    for group in groups([(one.path, "" if one.error else one.name) for one in named]):
+        together = Together(walks, [modules[place] for place in group.members], loaded)
+        found.update((place, together.predict(modules[place])) for place in group.judged)
+    return [found[place] for place in range(len(modules))]
