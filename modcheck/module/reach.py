@@ -72,7 +72,7 @@ class Reach(NamedTuple):
     """ppc64: a call of a symbol of the kernel; what stands behind it in place of a nop is given for the type"""
 
 
-def with_reach(image: Image, data: bytes, found: list[Relocations], ends: list[int]) -> list[Relocations]:
+def with_reach(image: Image, data: bytes, found: Sequence[Relocations], ends: Sequence[int]) -> Sequence[Relocations]:
     """What is `found` of sections of RELA records `data`, with what the values of each come to.
 
     :param ends: how many records those of each section end behind
@@ -84,11 +84,13 @@ def with_reach(image: Image, data: bytes, found: list[Relocations], ends: list[i
     odd = _odd_symbols(image, _column("I", data, 3, 6))
     signs = data[19::24].translate(_NEAR_SIGNS)
     near = all(data[place::24] == signs for place in range(20, 24))
-    told = []
-    for one, start, end in zip(found, [0, *ends], ends):
-        reach = _read_reach(image, fields, one, data[24 * start : 24 * end], odd, near)
-        told.append(one if reach is None else one._replace(**reach._asdict()))
-    return told
+    reaches = [
+        _read_reach(image, fields, one, data[24 * start : 24 * end], odd, near)
+        for one, start, end in zip(found, [0, *ends], ends)
+    ]
+    if not any(reaches):
+        return found
+    return [one if reach is None else one._replace(**reach._asdict()) for one, reach in zip(found, reaches)]
 
 
 def _column(code: str, data: bytes, place: int, size: int) -> array[int]:

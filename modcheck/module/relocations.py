@@ -82,7 +82,7 @@ def _read(image: Image, rela: bool, parts: list[_Part], places: bool) -> Sequenc
     if image.header.e_machine in _JUDGED_BY_VALUE:
         from .reach import with_reach
 
-        return with_reach(image, joined, list(found), ends)
+        return with_reach(image, joined, found, ends)
     if image.header.e_machine != _EM_X86_64 or image.bits != 64:
         return found
     targets = [target for _, _, target, _ in parts]
